@@ -1,0 +1,73 @@
+#include "tenantd/client.h"
+
+#include <strings.h>
+
+#include "client/guard.h"
+#include "client/session.h"
+#include "shared/base/tenant_id.h"
+
+namespace tenantd {
+
+using client::Session;
+using client::without_exceptions;
+
+Client::Client(std::unique_ptr<Session> session) noexcept : session_(std::move(session)) {}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+Client::~Client() = default;
+
+Result<Client> Client::open(std::string_view tenant, ConnectOptions options) {
+  return without_exceptions([&]() -> Result<Client> {
+    client::Target target;
+    target.token = client::Secret(options.token);
+    ::explicit_bzero(options.token.data(), options.token.size());
+    const auto id = TenantId::parse(tenant);
+    if (!id) return tl::unexpected(id.error());
+    target.socket_path = std::move(options.socket_path);
+    target.kind = HelloTarget::tenant;
+    target.tenant = id->str();
+    target.transport = options.transport;
+    auto session = Session::open(std::move(target), options.timeout_ms);
+    if (!session) return tl::unexpected(session.error());
+    return Client(std::move(*session));
+  });
+}
+
+Result<RouteReply> Client::route(const RouteRequest& request, std::uint64_t timeout_ms) {
+  return without_exceptions([&] { return session_->call<RouteReply>(request, timeout_ms); });
+}
+
+Result<RouteReply> Client::route_text(std::string_view text) {
+  return without_exceptions([&] {
+    RouteRequest request;
+    request.text = text;
+    return session_->call<RouteReply>(request);
+  });
+}
+
+Result<RoutesEdited> Client::edit_routes(const RoutesEdit& edit, std::uint64_t timeout_ms) {
+  return without_exceptions([&] { return session_->call<RoutesEdited>(edit, timeout_ms); });
+}
+
+Result<RoutesPage> Client::routes_page(const RoutesPageRequest& request, std::uint64_t timeout_ms) {
+  return without_exceptions([&] { return session_->call<RoutesPage>(request, timeout_ms); });
+}
+
+Result<TenantStats> Client::stats(std::uint64_t timeout_ms) {
+  return without_exceptions(
+      [&] { return session_->call<TenantStats>(TenantStatsRequest{}, timeout_ms); });
+}
+
+Status Client::ping(std::uint64_t timeout_ms) {
+  return without_exceptions([&]() -> Status {
+    const auto pong = session_->call<Pong>(Ping{}, timeout_ms);
+    if (!pong) return tl::unexpected(pong.error());
+    return {};
+  });
+}
+
+const Welcome& Client::welcome() const noexcept { return session_->welcome(); }
+Transport Client::transport() const noexcept { return session_->transport(); }
+const Client::Statistics& Client::statistics() const noexcept { return session_->statistics(); }
+
+}  // namespace tenantd

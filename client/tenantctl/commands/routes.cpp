@@ -1,0 +1,166 @@
+// Commands: routes add | remove | show | list.
+#include <memory>
+#include <optional>
+
+#include "client/tenantctl/commands/context.h"
+#include "client/tenantctl/routes/edit_batches.h"
+
+namespace tenantd {
+namespace {
+
+struct AddOptions {
+  std::string tenant;
+  RouteMessage route;
+  std::vector<std::string> utterances;
+  std::optional<float> threshold;
+};
+
+Error no_such_route(const std::string& tenant, const std::string& route) {
+  Error error;
+  error.code = ErrorCode::not_found;
+  error.tenant = tenant;
+  error.field = "id";
+  error.message = "no route \"" + route + "\"";
+  return error;
+}
+
+// All pages of a listing without embeddings; the pieces of a long route are joined.
+Result<RoutesPage> fetch_routes(Client& client, RoutesPageRequest request) {
+  RoutesPage all;
+  for (;;) {
+    auto page = client.routes_page(request);
+    if (!page) return fail(page.error());
+    for (RouteListing& listing : page->routes) {
+      if (!all.routes.empty() && all.routes.back().route.id == listing.route.id) {
+        auto& utterances = all.routes.back().route.utterances;
+        for (auto& utterance : listing.route.utterances) utterances.push_back(std::move(utterance));
+      } else {
+        all.routes.push_back(std::move(listing));
+      }
+    }
+    all.snapshot_version = page->snapshot_version;
+    if (!page->more) return all;
+    if (page->next_route == request.after_route &&
+        page->next_utterance <= request.after_utterance) {
+      return fail(ErrorCode::protocol_error, "the worker's pages do not go on");
+    }
+    request.after_route = page->next_route;
+    request.after_utterance = page->next_utterance;
+  }
+}
+
+Result<int> edit_and_print(const Context& context, Client& client, RoutesEdit edit,
+                           const std::string& what) {
+  const auto edited = client.edit_routes(edit);
+  if (!edited) return fail(edited.error());
+  return context.print_either(*edited, what + ": the tenant has " + std::to_string(edited->routes) +
+                                           " routes with " + std::to_string(edited->utterances) +
+                                           " utterances\n");
+}
+
+Result<int> add_route(const Context& context, const AddOptions& options) {
+  RouteMessage route = options.route;
+  for (const std::string& text : options.utterances) route.utterances.push_back({text, {}, {}});
+  route.has_threshold = options.threshold.has_value();
+  route.threshold = options.threshold.value_or(0.0F);
+  auto client = context.connect(options.tenant);
+  if (!client) return fail(client.error());
+  auto edits =
+      split_route(std::move(route), EditKind::add, batch_limits(client->welcome().max_batch_size));
+  if (!edits) return fail(edits.error());
+  if (edits->size() > 1) {
+    return fail(ErrorCode::invalid_argument, "the route does not fit one message",
+                "import it from a file");
+  }
+  return edit_and_print(context, *client, {std::move(*edits)}, "added");
+}
+
+Result<int> remove_route(const Context& context, const std::string& tenant, const std::string& id) {
+  auto client = context.connect(tenant);
+  if (!client) return fail(client.error());
+  RouteEditMessage edit{EditKind::remove, {}};
+  edit.route.id = id;
+  return edit_and_print(context, *client, {{std::move(edit)}}, "removed");
+}
+
+Result<int> show_route(const Context& context, const std::string& tenant, const std::string& id) {
+  auto client = context.connect(tenant);
+  if (!client) return fail(client.error());
+  RoutesPageRequest request;
+  request.only_route = id;
+  request.with_utterances = true;
+  const auto page = fetch_routes(*client, std::move(request));
+  if (!page) return fail(page.error());
+  if (page->routes.empty()) return fail(no_such_route(tenant, id));
+  return context.print_either(page->routes.front(), route_detail_text(page->routes.front()));
+}
+
+Result<int> list_routes(const Context& context, const std::string& tenant) {
+  auto client = context.connect(tenant);
+  if (!client) return fail(client.error());
+  const auto page = fetch_routes(*client, {});
+  if (!page) return fail(page.error());
+  if (!context.options.json) return context.print(routes_text(page->routes));
+  Json json;
+  json["routes"] = to_json(*page)["routes"];
+  json["snapshot_version"] = page->snapshot_version;
+  return context.print(json_text(json));
+}
+
+void add_add(CLI::App& routes, Context& context) {
+  auto options = std::make_shared<AddOptions>();
+  CLI::App* const add = routes.add_subcommand("add", "Add a route");
+  add->add_option("TENANT", options->tenant, "Tenant id")->required();
+  add->add_option("ID", options->route.id, "The new route's id")->required();
+  add->add_option("--utterance", options->utterances, "An example sentence; may come often")
+      ->required()
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add->add_option("--threshold", options->threshold, "Confidence below which it does not match")
+      ->check(CLI::Range(0.0, 1.0));
+  add->add_option("--description", options->route.description, "For people");
+  add->add_option("--tag", options->route.tags, "A tag; may come often")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add->callback([&context, options] {
+    context.action = [&context, options] { return add_route(context, *options); };
+  });
+}
+
+// A command about one route.
+void add_one(CLI::App& routes, Context& context, const char* name, const char* about,
+             Result<int> (*run)(const Context&, const std::string&, const std::string&)) {
+  struct Options {
+    std::string tenant;
+    std::string route;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* const command = routes.add_subcommand(name, about);
+  command->add_option("TENANT", options->tenant, "Tenant id")->required();
+  command->add_option("ID", options->route, "Route id")->required();
+  command->callback([&context, options, run] {
+    context.action = [&context, options, run] {
+      return run(context, options->tenant, options->route);
+    };
+  });
+}
+
+}  // namespace
+
+void add_routes_commands(CLI::App& app, Context& context) {
+  CLI::App* const routes = app.add_subcommand("routes", "Edit a tenant's routes while it runs");
+  routes->require_subcommand(1);
+  add_add(*routes, context);
+  add_one(*routes, context, "remove", "Remove a route", remove_route);
+  add_one(*routes, context, "show", "Show a route and its utterances", show_route);
+  auto tenant = std::make_shared<std::string>();
+  CLI::App* const list = routes->add_subcommand("list", "List routes");
+  list->add_option("TENANT", *tenant, "Tenant id")->required();
+  list->callback([&context, tenant] {
+    context.action = [&context, tenant] { return list_routes(context, *tenant); };
+  });
+  add_import_command(*routes, context);
+  add_export_command(*routes, context);
+}
+
+}  // namespace tenantd

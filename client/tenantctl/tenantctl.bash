@@ -1,0 +1,64 @@
+# bash completion for tenantctl(1)
+
+_tenantctl_tenants() {
+  tenantctl --no-color --timeout 500ms tenant list 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
+_tenantctl() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  local globals="--socket --token-file --transport --timeout --json --no-color --version --help"
+  local noun="" verb="" skip="" positionals=0 word i
+  COMPREPLY=()
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word=${COMP_WORDS[i]}
+    if [[ -n $skip ]]; then skip=""; continue; fi
+    case $word in
+      --socket | --token-file | --transport | --timeout | --lines | -n | --embedding-file | --encoder | --alternatives | \
+        --utterance | --threshold | --description | --tag | --mode | --embeddings | --dimension | --config | --tenants-dir)
+        [[ $word == --embeddings && $verb == export ]] || skip=1 ;;
+      -*) ;;
+      *)
+        if [[ -z $noun ]]; then
+          noun=$word
+        elif [[ -z $verb && $noun =~ ^(tenant|routes|config)$ ]]; then
+          verb=$word
+        else
+          positionals=$((positionals + 1))
+        fi ;;
+    esac
+  done
+  case $previous in
+    --socket | --token-file | --embedding-file | --config | --embeddings)
+      [[ $previous == --embeddings && $verb == export ]] || { mapfile -t COMPREPLY < <(compgen -f -- "$current"); return; } ;;
+    --tenants-dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+    --transport) mapfile -t COMPREPLY < <(compgen -W "ring stream" -- "$current"); return ;;
+    --mode) mapfile -t COMPREPLY < <(compgen -W "put add" -- "$current"); return ;;
+  esac
+  local words=""
+  case $noun:$verb in
+    :) words="status tenant query routes reload config" ;;
+    tenant:) words="list status restart logs events" ;;
+    routes:) words="add remove show list import export" ;;
+    config:) words="check" ;;
+    status:) words="--posture" ;;
+    tenant:logs) words="-n --lines -f --follow" ;;
+    tenant:events) words="-n --lines" ;;
+    query:) words="--embedding-file --encoder --alternatives --explain" ;;
+    routes:add) words="--utterance --threshold --description --tag" ;;
+    routes:import) words="--mode --embeddings --dimension --encoder" ;;
+    routes:export) words="--embeddings" ;;
+    reload:) words="--confirm-removal" ;;
+    config:check) words="--config --tenants-dir" ;;
+  esac
+  if [[ $current == -* ]]; then
+    words="$words $globals"
+  elif [[ $noun:$verb =~ ^(status:|query:|tenant:(status|restart|logs|events)|routes:.+)$ && $positionals -eq 0 ]]; then
+    words="$words $(_tenantctl_tenants)"
+  elif [[ $noun:$verb =~ ^routes:(import|export)$ && $positionals -eq 1 ]]; then
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    return
+  fi
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+
+complete -F _tenantctl tenantctl

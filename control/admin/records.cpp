@@ -1,0 +1,124 @@
+#include "control/admin/records.h"
+
+#include <array>
+
+namespace tenantd {
+
+std::string_view tenant_state_name(TenantState state) noexcept {
+  switch (state) {
+    case TenantState::sleeping:
+      return "sleeping";
+    case TenantState::starting:
+      return "starting";
+    case TenantState::running:
+      return "running";
+    case TenantState::draining:
+      return "draining";
+    case TenantState::backoff:
+      return "backoff";
+    case TenantState::quarantined:
+      return "quarantined";
+    case TenantState::refused:
+      return "refused";
+    case TenantState::adopting:
+      return "adopting";
+    case TenantState::stopping:
+      return "stopping";
+  }
+  return "unknown";
+}
+
+std::vector<std::string> layer_list(std::uint32_t bits) {
+  std::vector<std::string> names;
+  const LayerSet layers(bits);
+  for (std::size_t i = 0; i < layer_names.size(); ++i) {
+    if (layers.has(static_cast<Layer>(i))) names.emplace_back(layer_names[i]);
+  }
+  return names;
+}
+
+std::vector<std::string> split_list(std::string_view text, char separator, std::size_t max_parts) {
+  std::vector<std::string> parts;
+  while (!text.empty() && parts.size() < max_parts) {
+    const std::size_t end = text.find(separator);
+    std::string_view part = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+    while (part.starts_with(' ')) part.remove_prefix(1);
+    while (part.ends_with(' ')) part.remove_suffix(1);
+    if (!part.empty()) parts.emplace_back(part.substr(0, 1024));
+  }
+  return parts;
+}
+
+TenantInfo tenant_info_of(const TenantRecord& record) {
+  TenantInfo info;
+  info.id = record.tenant_id.view();
+  info.name = record.name.view();
+  info.plan = record.plan.view();
+  info.isolation_level = record.isolation_level.view();
+  info.state = tenant_state_name(record.state);
+  info.reason = record.reason.view();
+  info.config_error = record.config_error.view();
+  info.not_enforced = split_list(record.not_enforced.view(), ',', 64);
+  info.pid = record.pid;
+  info.uid = record.uid;
+  info.shared_uid = record.shared_uid != 0;
+  info.generation = record.generation;
+  info.restarts = record.restarts;
+  info.uptime_ms = record.uptime_ms;
+  info.retry_in_ms = record.retry_in_ms;
+  info.has_memory = record.has_memory != 0;
+  info.memory_bytes = record.memory_bytes;
+  info.memory_peak_bytes = record.memory_peak_bytes;
+  info.memory_max_bytes = record.memory_max_bytes;
+  info.cpu_usage_us = record.cpu_usage_us;
+  info.cpu_quota_millicores = record.cpu_quota_millicores;
+  info.pids_now = record.pids_now;
+  info.pids_max = record.pids_max;
+  info.confinement = layer_list(record.applied_layers);
+  info.missing_confinement = layer_list(record.missing_layers);
+  info.routes = record.worker.routes;
+  info.utterances = record.worker.utterances;
+  info.requests = record.worker.requests;
+  info.errors = record.worker.errors;
+  info.attachments = record.worker.attachments;
+  info.peer_faults = record.worker.peer_faults;
+  info.store_degraded = record.worker.store_state == StoreState::degraded;
+  info.store_reason = record.worker.store_reason.view();
+  return info;
+}
+
+AdminPosture posture_of(const PostureRecord& record) {
+  AdminPosture posture;
+  posture.tenant = record.tenant_id.view().substr(0, 63);
+  posture.as_expected = record.as_expected != 0;
+  posture.facts = split_list(record.facts.view(), '\n', 256);
+  posture.deviations = split_list(record.deviations.view(), '\n', 256);
+  return posture;
+}
+
+AdminDaemon daemon_of(const DaemonRecord& record) {
+  static constexpr std::array<std::string_view, 4> cgroup_modes = {"none", "v1", "hybrid", "v2"};
+  AdminDaemon daemon;
+  daemon.version = record.version.view();
+  daemon.pid = record.pid;
+  daemon.uptime_ms = record.uptime_ms;
+  daemon.tenants = record.tenants;
+  daemon.running = record.running;
+  daemon.privileged = record.privileged != 0;
+  daemon.cgroup_mode = record.cgroup_mode < cgroup_modes.size() ? cgroup_modes[record.cgroup_mode]
+                                                                : std::string_view("unknown");
+  daemon.missing_confinement = layer_list(record.missing_layers);
+  daemon.pending_removals = record.pending_removals;
+  daemon.warning = record.warning.view();
+  daemon.hellos = record.hellos;
+  daemon.hellos_accepted = record.hellos_accepted;
+  daemon.hellos_malformed = record.hellos_malformed;
+  daemon.hellos_unknown_tenant = record.hellos_unknown_tenant;
+  daemon.hellos_denied = record.hellos_denied;
+  daemon.hellos_late = record.hellos_late;
+  daemon.hellos_overload = record.hellos_overload;
+  return daemon;
+}
+
+}  // namespace tenantd

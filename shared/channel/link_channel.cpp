@@ -1,0 +1,89 @@
+#include "shared/channel/link_channel.h"
+
+#include <utility>
+
+#include "shared/os/socket.h"
+
+namespace tenantd {
+
+LinkChannel::LinkChannel(UniqueFd socket, Descriptors descriptors, OnMessage on_message,
+                         OnClosed on_closed)
+    : socket_(std::move(socket)),
+      descriptors_(descriptors),
+      on_message_(std::move(on_message)),
+      on_closed_(std::move(on_closed)),
+      alive_(std::make_shared<bool>(true)) {}
+
+LinkChannel::~LinkChannel() {
+  *alive_ = false;
+  poll_.close();
+}
+
+Result<std::unique_ptr<LinkChannel>> LinkChannel::create(Loop& loop, UniqueFd socket,
+                                                         Descriptors descriptors,
+                                                         OnMessage on_message, OnClosed on_closed) {
+  std::unique_ptr<LinkChannel> channel(
+      new LinkChannel(std::move(socket), descriptors, std::move(on_message), std::move(on_closed)));
+  auto* const self = channel.get();
+  const Status started = self->poll_.start(loop, self->socket_.get(), UV_READABLE | UV_DISCONNECT,
+                                           [self](int events) { self->on_ready(events); });
+  if (!started) return tl::unexpected(started.error());
+  return channel;
+}
+
+Status LinkChannel::send_bytes(std::span<const std::byte> bytes, UniqueFd descriptor) {
+  if (queue_.empty()) {
+    const auto sent = send_message(socket_.get(), bytes, descriptor.get());
+    if (!sent) return tl::unexpected(sent.error());
+    if (*sent == IoOutcome::done) return {};
+    if (*sent == IoOutcome::closed) return fail(ErrorCode::unavailable, "the link's peer is gone");
+  }
+  if (queue_.size() >= max_queued_messages) {
+    return fail(ErrorCode::resource_exhausted, "the link's queue is full");
+  }
+  queue_.push_back({{bytes.begin(), bytes.end()}, std::move(descriptor)});
+  poll_.change(UV_READABLE | UV_WRITABLE | UV_DISCONNECT);
+  return {};
+}
+
+void LinkChannel::on_ready(int events) {
+  if ((events & UV_WRITABLE) != 0) flush();
+  // What the peer said before it went away is read first.
+  if ((events & (UV_READABLE | UV_DISCONNECT)) != 0) receive_all();
+}
+
+void LinkChannel::receive_all() {
+  const std::shared_ptr<bool> alive = alive_;
+  alignas(8) std::array<std::byte, max_message_bytes> buffer;
+  for (int i = 0; i < max_messages_per_turn; ++i) {
+    auto received = receive_message(socket_.get(), buffer, descriptors_ == Descriptors::accept);
+    if (!received || received->outcome == IoOutcome::closed) return close_once();
+    if (received->outcome == IoOutcome::would_block) return;
+    // No message of the contract is that long: it counts as one that does not parse.
+    const std::size_t size = received->truncated ? 0 : received->size;
+    on_message_(std::span(buffer).first(size), std::move(received->descriptor));
+    if (!*alive) return;
+  }
+}
+
+void LinkChannel::flush() {
+  while (!queue_.empty()) {
+    const Queued& next = queue_.front();
+    const auto sent = send_message(socket_.get(), next.bytes, next.descriptor.get());
+    if (sent && *sent == IoOutcome::would_block) return;
+    if (!sent || *sent == IoOutcome::closed) {
+      queue_.clear();  // the read side reports the close
+      break;
+    }
+    queue_.pop_front();
+  }
+  poll_.change(UV_READABLE | UV_DISCONNECT);
+}
+
+void LinkChannel::close_once() {
+  poll_.close();
+  const OnClosed on_closed = std::exchange(on_closed_, nullptr);
+  if (on_closed) on_closed();
+}
+
+}  // namespace tenantd

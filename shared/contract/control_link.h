@@ -1,0 +1,162 @@
+// The part of the link between supervisor and control: commands, their answers, events and log
+// lines.
+//
+// Control is confined and has no /proc, no cgroups and no tenants' data: what it shows of live
+// tenants comes from these records. Fixed size; a Command is answered by any number of records and
+// one CommandDone with the command's id. Paged, so that neither side ever queues more than one
+// page.
+#pragma once
+
+#include <cstdint>
+
+#include "shared/contract/link.h"
+
+namespace tenantd {
+
+enum class CommandVerb : std::uint32_t {
+  list_tenants = 1,  // TenantRecords in id order after `tenant_id`, at most `page_size`
+  show_tenant = 2,
+  restart_tenant = 3,   // also lifts a quarantine or a backoff
+  reload = 4,           // rescan the tenants directory
+  confirm_removal = 5,  // let a mass removal that waits for confirmation happen
+  posture = 6,          // one PostureRecord of a live worker
+  daemon_status = 7,    // one TenantRecord-free CommandDone with `daemon`
+};
+
+struct Command {
+  static constexpr LinkKind kind = LinkKind::command;
+  LinkHeader header{};
+  std::uint64_t command_id = 0;
+  CommandVerb verb{};
+  std::uint32_t page_size = 64;  // ≤ 64
+  FixedText<64> tenant_id{};
+  std::uint32_t requester_uid = 0;  // for the audit event
+  std::uint32_t reserved = 0;
+};
+
+enum class TenantState : std::uint32_t {
+  sleeping = 0,  // no worker; the first attach starts one
+  starting = 1,
+  running = 2,
+  draining = 3,
+  backoff = 4,      // died; restarts at retry_at
+  quarantined = 5,  // crash loop; restarts only by hand or by a changed file
+  refused = 6,      // the file has never been valid, or this host cannot do what it asks
+  adopting = 7,     // a survivor of an earlier supervisor is expected to register
+  stopping = 8,     // file removed, worker going
+};
+
+struct TenantRecord {
+  static constexpr LinkKind kind = LinkKind::tenant_record;
+  LinkHeader header{};
+  std::uint64_t command_id = 0;
+  FixedText<64> tenant_id{};
+  FixedText<128> name{};
+  FixedText<16> plan{};
+  FixedText<16> isolation_level{};
+  TenantState state{};
+  std::int32_t pid = 0;  // 0: no worker
+  std::uint32_t uid = 0;
+  std::uint32_t shared_uid = 0;  // 1: unprivileged mode, all tenants have the daemon's uid
+  std::uint64_t generation = 0;
+  std::uint64_t restarts = 0;  // unexpected deaths since the supervisor started
+  std::uint64_t uptime_ms = 0;
+  std::uint64_t retry_in_ms = 0;   // of backoff
+  std::uint64_t memory_bytes = 0;  // cgroup usage now; 0 with has_memory = 0
+  std::uint64_t memory_max_bytes = 0;
+  std::uint64_t memory_peak_bytes = 0;
+  std::uint64_t cpu_usage_us = 0;
+  std::uint32_t has_memory = 0;
+  std::uint32_t cpu_quota_millicores = 0;  // 0: no quota
+  std::uint32_t pids_max = 0;
+  std::uint32_t pids_now = 0;
+  std::uint32_t applied_layers = 0;
+  std::uint32_t missing_layers = 0;
+  WorkerStatus worker{};    // header unused; zero when unknown
+  FixedText<256> reason{};  // why it is in this state, for people
+  FixedText<512>
+      config_error{};  // the newest file is broken: where and why; the last good one runs
+  FixedText<256> not_enforced{};  // comma-separated keys
+};
+
+struct DaemonRecord {
+  std::uint64_t tenants = 0;
+  std::uint64_t running = 0;
+  std::uint64_t uptime_ms = 0;
+  std::uint64_t hellos = 0;
+  std::uint64_t hellos_accepted = 0;
+  std::uint64_t hellos_malformed = 0;
+  std::uint64_t hellos_unknown_tenant = 0;
+  std::uint64_t hellos_denied = 0;
+  std::uint64_t hellos_late = 0;
+  std::uint64_t hellos_overload = 0;
+  std::uint64_t pending_removals = 0;  // > 0: `tenantctl reload --confirm-removal` is awaited
+  std::int32_t pid = 0;
+  std::uint32_t cgroup_mode = 0;  // 0 none, 1 v1, 2 hybrid, 3 v2
+  std::uint32_t privileged = 0;
+  std::uint32_t missing_layers = 0;  // tolerated and missing on this host
+  FixedText<16> version{};
+  FixedText<256> warning{};  // e.g. the tenants directory is unreadable
+};
+
+struct CommandDone {
+  static constexpr LinkKind kind = LinkKind::command_done;
+  LinkHeader header{};
+  std::uint64_t command_id = 0;
+  std::uint32_t error_code = 0;  // 0: done; else an ErrorCode
+  std::uint32_t more = 0;        // list_tenants: more follow after the last id
+  FixedText<256> message{};
+  DaemonRecord daemon{};  // with daemon_status
+};
+
+// The posture of a live worker, read from /proc and cgroup files by the supervisor. One line a
+// finding, "name=value" pairs separated by newlines, names sorted; see the posture page.
+struct PostureRecord {
+  static constexpr LinkKind kind = LinkKind::posture_record;
+  LinkHeader header{};
+  std::uint64_t command_id = 0;
+  FixedText<64> tenant_id{};
+  std::uint32_t as_expected = 0;  // 1: everything matches the expected posture
+  std::uint32_t reserved = 0;
+  FixedText<4096> facts{};
+  FixedText<1024> deviations{};
+};
+
+enum class EventType : std::uint32_t {
+  supervisor_started = 1,
+  worker_started = 2,
+  worker_ready = 3,
+  worker_died = 4,
+  worker_adopted = 5,
+  worker_stopped = 6,
+  tenant_quarantined = 7,
+  config_applied = 8,
+  config_rejected = 9,
+  tenant_removed = 10,
+  tenant_restarted = 11,  // by hand
+  removal_held = 12,
+  supervisor_stopping = 13,
+};
+
+struct Event {
+  static constexpr LinkKind kind = LinkKind::event;
+  LinkHeader header{};
+  std::int64_t wall_ms = 0;
+  EventType type{};
+  std::int32_t pid = 0;
+  std::uint64_t worker_generation = 0;
+  FixedText<64> tenant_id{};
+  FixedText<256> detail{};
+};
+
+struct LogLine {
+  static constexpr LinkKind kind = LinkKind::log_line;
+  LinkHeader header{};
+  std::int64_t wall_ms = 0;
+  std::uint64_t worker_generation = 0;
+  FixedText<64> tenant_id{};
+  FixedText<512> text{};
+  std::uint64_t suppressed_before = 0;  // lines dropped by the rate bound since the last one sent
+};
+
+}  // namespace tenantd

@@ -1,0 +1,65 @@
+// The sealed record that tells the jail how to confine a program and the program what it is for.
+//
+// Written by the supervisor, read once by the jail and once by the program, both at launch_spec_fd.
+// It holds no secret: the program may keep it readable. Layout is private to one build: the version
+// is checked.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <type_traits>
+
+#include "shared/contract/fixed_text.h"
+#include "shared/contract/process_contract.h"
+#include "shared/contract/tenant_settings.h"
+
+namespace tenantd {
+
+enum class ProgramKind : std::uint32_t { worker = 1, control = 2 };
+
+// How a mount gets into the program's root, which is a tmpfs, read-only once complete.
+struct MountSpec {
+  enum class Kind : std::uint32_t {
+    none = 0,
+    read_only_bind = 1,
+    data_bind = 2,
+    scratch_tmpfs = 3
+  };
+  Kind kind = Kind::none;
+  // ≥ 0: the source is the detached mount (open_tree(2)) at first_mount_fd + index, made by a
+  // supervisor that may. -1: the source is the path below, resolved by the jail itself.
+  std::int32_t detached_index = -1;
+  std::uint64_t size_bytes = 0;  // of a tmpfs
+  FixedText<240> source{};
+  FixedText<112> target{};  // absolute, inside the new root; created by the jail
+};
+
+struct LaunchSpec {
+  static constexpr std::uint32_t magic_value = 0x746e7464;  // "tntd"
+  static constexpr std::uint32_t version_value = 1;
+  static constexpr std::size_t max_mounts = 12;
+
+  std::uint32_t magic = magic_value;
+  std::uint32_t version = version_value;
+  ProgramKind kind = ProgramKind::worker;
+  std::uint32_t mount_count = 0;
+  std::uint64_t generation = 0;        // this run of the tenant's worker, from 1
+  std::uint32_t tolerated_layers = 0;  // LayerSet bits that may be missing, from tenantd.toml
+  std::uint32_t supervisor_layers =
+      0;  // bits the supervisor has already provided (namespaces, cgroups, uid)
+  std::uint32_t orphan_grace_ms = 60'000;
+  std::uint32_t drain_timeout_ms = 10'000;
+  std::uint64_t open_files_limit = 1024;    // RLIMIT_NOFILE
+  std::uint64_t file_size_limit_bytes = 0;  // RLIMIT_FSIZE; 0: unlimited
+  std::uint64_t memory_max_bytes = 0;       // what the cgroup enforces; bounds rings; 0: unknown
+  std::uint64_t processes_limit = 64;       // RLIMIT_NPROC (threads of the uid)
+  std::uint32_t host_uid = 0;  // taken by the jail itself only where there is no user namespace
+  std::uint32_t host_gid = 0;
+  FixedText<64> hostname{};
+  TenantSettings tenant{};  // zero for control
+  std::array<MountSpec, max_mounts> mounts{};
+};
+
+static_assert(std::is_trivially_copyable_v<LaunchSpec>);
+
+}  // namespace tenantd

@@ -1,0 +1,48 @@
+// What a worker is told about a tenant: the part of the tenant's file that the worker itself
+// applies.
+//
+// Written by the supervisor (from a validated file), read by the worker; sent once in the launch
+// spec and again in a link message when the file changes. Fixed size, no pointers, same machine.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "shared/base/id_limits.h"
+#include "shared/contract/fixed_text.h"
+
+namespace tenantd {
+
+enum class Aggregation : std::uint8_t { max = 0, mean = 1, top_k_mean = 2, centroid = 3 };
+
+struct RouterSettings {
+  std::uint32_t dimension = 384;  // length of every embedding, 1..8192
+  float threshold = 0.5F;       // confidence in [0,1] below which the fallback answers; 0 is valid
+  float dense_weight = 0.7F;    // ≥ 0, not both weights 0
+  float lexical_weight = 0.3F;  // ≥ 0
+  std::uint16_t top_k = 3;      // of Aggregation::top_k_mean, ≥ 1
+  Aggregation aggregation = Aggregation::top_k_mean;
+  std::uint8_t cache_enabled = 0;
+  std::uint32_t reserved = 0;
+  // "hash" is built in; any other name means embeddings come with requests
+  FixedText<max_encoder_id_bytes + 1> encoder{};
+  FixedText<max_route_id_bytes + 1> fallback_route{};  // need not exist as a route
+  friend bool operator==(const RouterSettings&, const RouterSettings&) = default;
+};
+
+struct TenantSettings {
+  FixedText<64> tenant_id{};
+  RouterSettings router{};
+  std::uint32_t max_routes = 1000;
+  std::uint32_t max_batch_size = 32;
+  std::uint64_t max_embeddings = 1'000'000;
+  std::uint64_t max_storage_bytes = 0;        // 0: no bound of ours
+  std::uint32_t max_attachments = 64;         // connections at once
+  std::uint32_t max_concurrent_requests = 0;  // in flight over all attachments; 0: no bound of ours
+  friend bool operator==(const TenantSettings&, const TenantSettings&) = default;
+};
+
+static_assert(std::is_trivially_copyable_v<TenantSettings>);
+static_assert(sizeof(RouterSettings) == 216 && sizeof(TenantSettings) == 312);
+
+}  // namespace tenantd

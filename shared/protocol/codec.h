@@ -1,0 +1,225 @@
+// Encoding and decoding of messages from one description of their fields.
+//
+// A message is a struct with
+//     template <class Self, class Visitor> static void describe(Self& self, Visitor& visit);
+// that calls visit("name", self.member, Bound{max}) for each field, in wire order. The writer, the
+// reader, JSON (json.h), golden tests and fuzz targets follow from it. Types: bool, integers,
+// float, double, enums (bounded by enum_limit), strings, spans and vectors of float, nested
+// messages and vectors of them.
+//
+// Wire: fixed-width little-endian scalars; strings and vectors are u32 count + items; float arrays
+// are padded with zero bytes so that the first float is at a multiple of four from the payload's
+// start. string_view and span members point into the decoded buffer, which must be 4-byte aligned.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "shared/base/error.h"
+
+namespace tenantd {
+
+// The largest count of a variable-length field: bytes of a string, elements of a vector.
+struct Bound {
+  std::uint32_t max = 0;
+};
+
+template <class T>
+concept Scalar = std::is_arithmetic_v<T> || std::is_enum_v<T>;
+
+template <class T, class Visitor>
+concept Message = requires(T& message, Visitor& visitor) {
+  T::describe(message, visitor);
+};
+
+class Writer {
+ public:
+  // Appends to `out`, whose start is the payload's start plus `offset` bytes already there.
+  explicit Writer(std::vector<std::byte>& out) noexcept : out_(out), start_(out.size()) {}
+
+  template <Scalar T>
+  void operator()(const char*, const T& value, Bound = {}) {
+    append(&value, sizeof value);
+  }
+  void operator()(const char*, const bool& value, Bound = {}) {
+    const std::uint8_t byte = value ? 1 : 0;
+    append(&byte, 1);
+  }
+  void operator()(const char* name, std::string_view value, Bound bound) {
+    count(name, value.size(), bound);
+    append(value.data(), value.size());
+  }
+  void operator()(const char* name, const std::string& value, Bound bound) {
+    (*this)(name, std::string_view(value), bound);
+  }
+  void operator()(const char* name, std::span<const float> values, Bound bound) {
+    count(name, values.size(), bound);
+    while ((out_.size() - start_) % alignof(float) != 0) out_.push_back(std::byte{0});
+    append(values.data(), values.size_bytes());
+  }
+  void operator()(const char* name, const std::vector<float>& values, Bound bound) {
+    (*this)(name, std::span<const float>(values), bound);
+  }
+  template <class T>
+  requires Message<const T, Writer>
+  void operator()(const char*, const T& message, Bound = {}) { T::describe(message, *this); }
+  template <class T>
+  requires(Message<const T, Writer> || std::is_same_v<T, std::string>) void operator()(
+      const char* name, const std::vector<T>& items, Bound bound) {
+    count(name, items.size(), bound);
+    for (const T& item : items) (*this)(name, item, Bound{item_bound(bound)});
+  }
+
+  // The first field over its bound, or null. The output is not to be used then.
+  [[nodiscard]] const char* overflowed_field() const noexcept { return overflowed_field_; }
+
+ private:
+  static std::uint32_t item_bound(Bound) noexcept { return default_text_bound; }
+  static constexpr std::uint32_t default_text_bound = 1024;
+
+  void count(const char* name, std::size_t size, Bound bound) {
+    if (size > bound.max && overflowed_field_ == nullptr) overflowed_field_ = name;
+    const auto wire = static_cast<std::uint32_t>(size);
+    append(&wire, sizeof wire);
+  }
+  void append(const void* data, std::size_t size) {
+    const auto* bytes = static_cast<const std::byte*>(data);
+    out_.insert(out_.end(), bytes, bytes + size);
+  }
+
+  std::vector<std::byte>& out_;
+  std::size_t start_;
+  const char* overflowed_field_ = nullptr;
+};
+
+class Reader {
+ public:
+  explicit Reader(std::span<const std::byte> payload) noexcept : payload_(payload) {}
+
+  template <Scalar T>
+  void operator()(const char* name, T& value, Bound = {}) {
+    take(name, &value, sizeof value);
+    if constexpr (std::is_enum_v<T>) {
+      if (bad_field_ == nullptr && !is_valid(value)) fail_at(name);
+    }
+  }
+  void operator()(const char* name, bool& value, Bound = {}) {
+    std::uint8_t byte = 0;
+    take(name, &byte, 1);
+    if (byte > 1) fail_at(name);
+    value = byte == 1;
+  }
+  void operator()(const char* name, std::string_view& value, Bound bound) {
+    const std::size_t size = count(name, bound, 1);
+    value = {reinterpret_cast<const char*>(payload_.data()) + position_, size};
+    position_ += size;
+  }
+  void operator()(const char* name, std::string& value, Bound bound) {
+    std::string_view view;
+    (*this)(name, view, bound);
+    value = view;
+  }
+  void operator()(const char* name, std::span<const float>& values, Bound bound) {
+    const std::uint32_t wanted = count(name, bound, 0);
+    align(name);
+    if (bad_field_ != nullptr || (payload_.size() - position_) / sizeof(float) < wanted) {
+      return fail_at(name);
+    }
+    values = {reinterpret_cast<const float*>(payload_.data() + position_), wanted};
+    position_ += values.size_bytes();
+  }
+  void operator()(const char* name, std::vector<float>& values, Bound bound) {
+    std::span<const float> view;
+    (*this)(name, view, bound);
+    values.assign(view.begin(), view.end());
+  }
+  template <class T>
+  requires Message<T, Reader>
+  void operator()(const char*, T& message, Bound = {}) { T::describe(message, *this); }
+  template <class T>
+  requires(Message<T, Reader> || std::is_same_v<T, std::string>) void operator()(
+      const char* name, std::vector<T>& items, Bound bound) {
+    // Every item takes at least a byte: a count cannot make us reserve more than the frame's size.
+    const std::uint32_t size = count(name, bound, 1);
+    items.clear();
+    for (std::uint32_t i = 0; i < size && bad_field_ == nullptr; ++i) {
+      (*this)(name, items.emplace_back(), Bound{1024});
+    }
+  }
+
+  // Null when every field was valid and nothing is left over.
+  [[nodiscard]] const char* bad_field() const noexcept {
+    if (bad_field_ == nullptr && position_ != payload_.size()) return "(trailing bytes)";
+    return bad_field_;
+  }
+
+ private:
+  void fail_at(const char* name) noexcept {
+    if (bad_field_ == nullptr) bad_field_ = name;
+  }
+  void take(const char* name, void* out, std::size_t size) {
+    if (bad_field_ != nullptr || payload_.size() - position_ < size) return fail_at(name);
+    std::memcpy(out, payload_.data() + position_, size);
+    position_ += size;
+  }
+  // A count within its bound whose items (of at least item_bytes each) fit the rest; 0 on failure.
+  std::uint32_t count(const char* name, Bound bound, std::size_t item_bytes) {
+    std::uint32_t value = 0;
+    take(name, &value, sizeof value);
+    if (bad_field_ == nullptr &&
+        (value > bound.max || value * item_bytes > payload_.size() - position_)) {
+      fail_at(name);
+    }
+    return bad_field_ == nullptr ? value : 0;
+  }
+  void align(const char* name) {
+    while (position_ % alignof(float) != 0) {
+      std::uint8_t pad = 0;
+      take(name, &pad, 1);
+      if (pad != 0) return fail_at(name);
+      if (bad_field_ != nullptr) return;
+    }
+  }
+
+  std::span<const std::byte> payload_;
+  std::size_t position_ = 0;
+  const char* bad_field_ = nullptr;
+};
+
+// Appends the payload of `message` to `out` (cleared by the caller). Error: invalid_argument naming
+// the first field over its bound; `out` keeps its size then.
+template <class T>
+[[nodiscard]] Status encode(const T& message, std::vector<std::byte>& out) {
+  const std::size_t before = out.size();
+  Writer writer(out);
+  T::describe(message, writer);
+  if (writer.overflowed_field() == nullptr) return {};
+  out.resize(before);
+  Error error;
+  error.code = ErrorCode::invalid_argument;
+  error.field = writer.overflowed_field();
+  error.message = "too long for a message";
+  return fail(std::move(error));
+}
+
+// Decodes a whole payload. Error: protocol_error naming the first bad field. T's views point into
+// `payload`.
+template <class T>
+[[nodiscard]] Result<T> decode(std::span<const std::byte> payload) {
+  T message{};
+  Reader reader(payload);
+  T::describe(message, reader);
+  if (reader.bad_field() == nullptr) return message;
+  Error error;
+  error.code = ErrorCode::protocol_error;
+  error.field = reader.bad_field();
+  error.message = "malformed message";
+  return fail(std::move(error));
+}
+
+}  // namespace tenantd

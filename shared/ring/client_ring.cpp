@@ -1,0 +1,81 @@
+#include "shared/ring/client_ring.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "shared/base/clock.h"
+#include "shared/ring/futex.h"
+
+namespace tenantd {
+
+ClientRing::ClientRing(RingMemory own, PeerRingMemory peer, UniqueFd doorbell) noexcept
+    : own_(std::move(own)),
+      peer_(std::move(peer)),
+      doorbell_(std::move(doorbell)),
+      endpoint_({&own_.header(), own_.data(), &peer_.header(), peer_.data(), own_.ring_bytes()}) {}
+
+Result<ClientRing> ClientRing::open(RingMemory own, UniqueFd worker_memory, UniqueFd doorbell) {
+  auto peer = PeerRingMemory::open(std::move(worker_memory), own.ring_bytes());
+  if (!peer) return tl::unexpected(peer.error());
+  // An eventfd has no file type. A pipe or socket would let the worker raise SIGPIPE here; a file
+  // would let it choose what is written to.
+  struct stat info {};
+  if (::fstat(doorbell.get(), &info) != 0 || (info.st_mode & S_IFMT) != 0) {
+    return fail(ErrorCode::protocol_error, "the worker's doorbell is not an eventfd");
+  }
+  const int flags = ::fcntl(doorbell.get(), F_GETFL);
+  if (flags < 0 || (flags & O_NONBLOCK) == 0) {
+    return fail(ErrorCode::protocol_error, "the worker's doorbell can block");
+  }
+  own.close_fd();
+  return ClientRing(std::move(own), std::move(*peer), std::move(doorbell));
+}
+
+// EAGAIN says that the counter is full, so the worker has been rung; any other failure shows as the
+// socket's end or the caller's deadline.
+void ClientRing::ring_worker() noexcept {
+  const std::uint64_t one = 1;
+  const ssize_t written = ::write(doorbell_.get(), &one, sizeof one);
+  (void)written;
+}
+
+void ClientRing::publish() noexcept {
+  endpoint_.publish_own_cpu(current_cpu());
+  if (endpoint_.publish()) ring_worker();
+}
+
+bool ClientRing::spin_until(std::uint64_t start_ns, std::uint64_t until_ns) noexcept {
+  for (;;) {
+    for (int i = 0; i < 16; ++i) {
+      if (endpoint_.readable()) return true;
+      spin_pause();
+    }
+    const std::uint64_t now_ns = monotonic_ns();
+    if (now_ns >= until_ns || now_ns - start_ns >= AdaptiveSpin::budget_ns) return false;
+  }
+}
+
+void ClientRing::wait(std::uint64_t until_ns, bool for_space) noexcept {
+  if (endpoint_.readable()) return spin_.record_gap(0);
+  const std::uint64_t start_ns = monotonic_ns();
+  const std::uint32_t cpu = current_cpu();
+  endpoint_.publish_own_cpu(cpu);
+  if (!(spinning_ && spin_.should_spin(cpu, endpoint_.peer_cpu()) &&
+        spin_until(start_ns, until_ns))) {
+    // Before the sleep flag: a ring after it changes the word, and the wait returns at once.
+    const std::uint32_t seen = peer_.header().doorbell.load(std::memory_order_seq_cst);
+    bool wake_worker = false;
+    const SleepDecision decision = endpoint_.prepare_sleep(for_space, wake_worker);
+    if (wake_worker) ring_worker();
+    if (decision == SleepDecision::sleep) {
+      futex_wait(peer_.header().doorbell, seen, until_ns);
+      endpoint_.wake_up();
+    }
+  }
+  spin_.record_gap(monotonic_ns() - start_ns);
+}
+
+}  // namespace tenantd

@@ -1,0 +1,20 @@
+#include "supervisor/config/config_change.h"
+
+namespace tenantd {
+
+ConfigChange diff(const TenantConfig& old, const TenantConfig& now) {
+  ConfigChange change;
+  for (const FieldSpec& row : tenant_fields()) {
+    if (row.same(&old, &now)) continue;
+    change.any = true;
+    change.live_settings |= row.applies == Applies::live_settings;
+    change.live_resources |= row.applies == Applies::live_resources;
+    change.access |= row.applies == Applies::access;
+    change.needs_new_worker |= row.applies == Applies::new_worker;
+  }
+  // The defaults of accepted keys can change with tenantd.toml alone.
+  change.any |= old.not_enforced != now.not_enforced;
+  return change;
+}
+
+}  // namespace tenantd

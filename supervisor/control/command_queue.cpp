@@ -1,0 +1,162 @@
+#include "supervisor/control/command_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "shared/base/clock.h"
+#include "supervisor/control/tenant_record.h"
+
+namespace tenantd {
+namespace {
+
+std::uint64_t now_ms() noexcept { return monotonic_ns() / 1'000'000; }
+
+bool about_tenants(CommandVerb verb) noexcept {
+  return verb == CommandVerb::list_tenants || verb == CommandVerb::show_tenant;
+}
+
+}  // namespace
+
+CommandQueue::CommandQueue(Loop& loop, CommandTargets targets, Answers answers)
+    : targets_(std::move(targets)), answers_(std::move(answers)), timer_(loop) {}
+
+bool CommandQueue::take(const Command& command) {
+  if (!command.tenant_id.valid()) return false;
+  if (commands_.size() >= max_commands) {
+    finish(command, fail(ErrorCode::resource_exhausted, "too many commands at once"));
+    return true;
+  }
+  commands_.push_back(command);
+  if (!timer_.active()) work();
+  return true;
+}
+
+void CommandQueue::clear() {
+  commands_.clear();
+  begun_ = false;
+  timer_.stop();
+}
+
+void CommandQueue::work() {
+  while (!commands_.empty()) {
+    // One answer is at most a page and its end.
+    const bool room = answers_.queued() + max_page + 2 <= 256;
+    if (!room || !begin(commands_.front())) {
+      timer_.start(look_again_ms, [this] { work(); });
+      return;
+    }
+    const Command command = commands_.front();
+    commands_.pop_front();
+    begun_ = false;
+    answer(command);
+  }
+}
+
+bool CommandQueue::begin(const Command& command) {
+  if (!about_tenants(command.verb)) return true;
+  if (!begun_) {
+    begun_ = true;
+    asked_ms_ = now_ms();
+    bool more = false;
+    for (const Tenant* tenant : page_of(command, more)) {
+      if (tenant->phase == Phase::running) tenant->worker->request_status();
+    }
+  }
+  return statuses_fresh(command) || now_ms() >= asked_ms_ + status_wait_ms;
+}
+
+bool CommandQueue::statuses_fresh(const Command& command) const {
+  bool more = false;
+  const auto page = page_of(command, more);
+  return std::all_of(page.begin(), page.end(), [this](const Tenant* tenant) {
+    return tenant->phase != Phase::running || tenant->status_ms >= asked_ms_;
+  });
+}
+
+std::vector<const Tenant*> CommandQueue::page_of(const Command& command, bool& more) const {
+  std::vector<const Tenant*> page;
+  const auto& all = targets_.tenants.all();
+  const auto id = TenantId::parse(command.tenant_id.view());
+  if (command.verb == CommandVerb::show_tenant) {
+    if (id && all.contains(*id)) page.push_back(&all.at(*id));
+    return page;
+  }
+  const std::size_t size = std::clamp<std::uint32_t>(command.page_size, 1, max_page);
+  for (auto it = id ? all.upper_bound(*id) : all.begin(); it != all.end(); ++it) {
+    if (page.size() == size) {
+      more = true;
+      break;
+    }
+    page.push_back(&it->second);
+  }
+  return page;
+}
+
+void CommandQueue::answer(const Command& command) {
+  switch (command.verb) {
+    case CommandVerb::list_tenants:
+    case CommandVerb::show_tenant:
+      return answer_tenants(command);
+    case CommandVerb::restart_tenant:
+    case CommandVerb::posture:
+      return answer_one(command);
+    case CommandVerb::reload:
+      targets_.reload();
+      return finish(command, {}, "the tenants directory is being read again");
+    case CommandVerb::confirm_removal: {
+      const std::size_t removed = targets_.confirm_removal();
+      return finish(command, {}, std::to_string(removed) + " tenants removed");
+    }
+    case CommandVerb::daemon_status:
+      return finish(command, {});
+  }
+  finish(command, fail(ErrorCode::unsupported, "an unknown command"));
+}
+
+void CommandQueue::answer_tenants(const Command& command) {
+  bool more = false;
+  const auto page = page_of(command, more);
+  if (command.verb == CommandVerb::show_tenant && page.empty()) {
+    return finish(command, fail(ErrorCode::not_found, "no such tenant"));
+  }
+  for (const Tenant* tenant : page) {
+    auto record = make_link_message<TenantRecord>(0);
+    const LinkHeader header = record.header;
+    record = make_tenant_record(*tenant, now_ms(), targets_.shared_uid());
+    record.header = header;
+    record.command_id = command.command_id;
+    answers_.tenant(record);
+  }
+  auto done = make_link_message<CommandDone>(0);
+  done.command_id = command.command_id;
+  done.more = more ? 1 : 0;
+  answers_.done(done);
+}
+
+void CommandQueue::answer_one(const Command& command) {
+  const auto id = TenantId::parse(command.tenant_id.view());
+  const Tenant* const tenant = id ? targets_.tenants.find(*id) : nullptr;
+  if (tenant == nullptr) return finish(command, fail(ErrorCode::not_found, "no such tenant"));
+  if (command.verb == CommandVerb::restart_tenant) {
+    return finish(command, targets_.tenants.restart(*id), "restarting");
+  }
+  if (!tenant->worker) return finish(command, fail(ErrorCode::unavailable, "it has no worker now"));
+  auto record = targets_.posture(*tenant);
+  if (!record) return finish(command, tl::unexpected(record.error()));
+  record->command_id = command.command_id;
+  (void)record->tenant_id.assign(id->view());
+  answers_.posture(*record);
+  finish(command, {});
+}
+
+void CommandQueue::finish(const Command& command, const Status& status,
+                          const std::string& message) {
+  auto done = make_link_message<CommandDone>(0);
+  done.command_id = command.command_id;
+  done.error_code = status ? 0 : static_cast<std::uint32_t>(status.error().code);
+  done.message.assign_truncated(status ? message : status.error().message);
+  if (command.verb == CommandVerb::daemon_status) done.daemon = targets_.daemon_record();
+  answers_.done(done);
+}
+
+}  // namespace tenantd

@@ -1,0 +1,68 @@
+// Commands of the control process, answered one after another.
+//
+// Runs in: supervisor. Control is confined but not trusted with more than these verbs: each command
+// is validated, the queue is bounded, and an answer is only begun when the link has room for all of
+// it.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include "shared/contract/control_link.h"
+#include "shared/loop/loop.h"
+#include "supervisor/tenant/tenants.h"
+
+namespace tenantd {
+
+// What commands reach, beside the tenants.
+struct CommandTargets {
+  Tenants& tenants;
+  std::function<DaemonRecord()> daemon_record;
+  std::function<void()> reload;
+  std::function<std::size_t()> confirm_removal;  // how many tenants it removes
+  std::function<Result<PostureRecord>(const Tenant&)> posture;
+  std::function<bool()> shared_uid;
+};
+
+class CommandQueue {
+ public:
+  static constexpr std::size_t max_commands = 64;
+  static constexpr std::uint32_t max_page = 64;
+  static constexpr std::uint64_t status_wait_ms = 100;
+  static constexpr std::uint64_t look_again_ms = 5;
+
+  // How answers travel; the header is filled in by the sender.
+  struct Answers {
+    std::function<void(const TenantRecord&)> tenant;
+    std::function<void(const PostureRecord&)> posture;
+    std::function<void(const CommandDone&)> done;
+    std::function<std::size_t()> queued;  // messages that the link has not taken yet
+  };
+
+  CommandQueue(Loop& loop, CommandTargets targets, Answers answers);
+  // A parsed message. False: malformed, its sender misbehaves.
+  [[nodiscard]] bool take(const Command& command);
+  // The control process is gone, and who asked with it.
+  void clear();
+
+ private:
+  void work();
+  [[nodiscard]] bool begin(const Command& command);  // false: wait for fresh statuses
+  void answer(const Command& command);
+  void answer_tenants(const Command& command);
+  void answer_one(const Command& command);
+  void finish(const Command& command, const Status& status, const std::string& message = {});
+  // The tenants that a list or show is about.
+  [[nodiscard]] std::vector<const Tenant*> page_of(const Command& command, bool& more) const;
+  [[nodiscard]] bool statuses_fresh(const Command& command) const;
+
+  CommandTargets targets_;
+  Answers answers_;
+  std::deque<Command> commands_;
+  bool begun_ = false;
+  std::uint64_t asked_ms_ = 0;
+  Timer timer_;
+};
+
+}  // namespace tenantd

@@ -1,0 +1,111 @@
+// The supervisor as a whole: joins the tenants, their processes, the sockets, the files and
+// control.
+//
+// Runs in: supervisor. One thread, one loop; nothing here waits. Owned by main.cpp, which wires it.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "supervisor/attach/broker.h"
+#include "supervisor/attach/listener.h"
+#include "supervisor/control/control_process.h"
+#include "supervisor/daemon/options.h"
+#include "supervisor/daemon/tenant_directory.h"
+#include "supervisor/log/log.h"
+#include "supervisor/process/registration.h"
+#include "supervisor/process/workforce.h"
+
+namespace tenantd {
+
+// What main has found out and opened before; outlives the daemon.
+struct DaemonParts {
+  Loop& loop;
+  Log& log;
+  Options options;
+  DaemonConfig config;
+  InstallationPaths paths;
+  CgroupBackend& cgroups;
+  Launcher& launcher;
+  const AccountResolver& accounts;
+};
+
+class Daemon final : public TenantHost, public AttachTargets {
+ public:
+  explicit Daemon(DaemonParts parts);
+  ~Daemon() override;
+
+  // Adopts survivors, opens the sockets, reads the tenants directory. Errors: a socket cannot be
+  // opened.
+  [[nodiscard]] Status start();
+  // SIGTERM: drains all workers, or leaves them to the next supervisor; then the loop ends.
+  void stop();
+  // SIGHUP: reads tenantd.toml and every tenant's file again.
+  void reload();
+
+  // TenantHost
+  [[nodiscard]] std::uint64_t now_ms() const override;
+  void set_alarm(std::uint64_t at_ms) override;
+  [[nodiscard]] Result<std::unique_ptr<Worker>> start_worker(const TenantId& tenant,
+                                                             const TenantConfig& config,
+                                                             std::uint64_t generation) override;
+  [[nodiscard]] std::uint64_t last_generation(const TenantId& tenant) const override;
+  void journal(EventType type, const TenantId& tenant, pid_t pid, std::uint64_t generation,
+               const std::string& detail) override;
+  void worker_ready(const TenantId& tenant) override;
+  void worker_unavailable(const TenantId& tenant, const Error& error) override;
+  void impossible(const TenantId& tenant, const std::string& what) override;
+
+  // AttachTargets
+  [[nodiscard]] const AccessConfig* access_of(const TenantId& tenant) override;
+  [[nodiscard]] Result<Readiness> request_worker(const TenantId& tenant) override;
+  [[nodiscard]] Status hand_to_worker(const TenantId& tenant, Attach attach,
+                                      UniqueFd socket) override;
+  [[nodiscard]] Status hand_to_control(Attach attach, UniqueFd socket) override;
+
+ private:
+  [[nodiscard]] ControlServices control_services();
+  [[nodiscard]] CommandTargets command_targets();
+  [[nodiscard]] TenantDirectoryCallbacks directory_callbacks();
+  void adopt_survivors();
+  [[nodiscard]] std::uint64_t last_control_generation() const;
+  [[nodiscard]] Status open_registration();
+  [[nodiscard]] Status open_client_socket();
+  void on_first_scan();
+  // The tenant's survivor that has not registered yet, or none.
+  [[nodiscard]] static LiveWorker* unregistered_worker(const Tenant& tenant);
+  [[nodiscard]] bool is_awaited(const PeerCredentials& peer) const;
+  [[nodiscard]] bool register_worker(const PeerCredentials& peer, const WorkerHello& hello,
+                                     UniqueFd& socket);
+  void on_worker_line(const TenantId& tenant, pid_t pid, std::uint64_t generation,
+                      std::string_view line, std::uint64_t suppressed);
+  void tell(EventType type, std::string_view tenant, pid_t pid, std::uint64_t generation,
+            const std::string& detail);
+  [[nodiscard]] DaemonRecord daemon_record() const;
+  [[nodiscard]] Result<PostureRecord> posture_of(const Tenant& tenant) const;
+  void apply_reloadable(const DaemonConfig& fresh);
+  void finish_if_done();
+  [[nodiscard]] LayerSet missing_layers() const;
+
+  DaemonParts parts_;
+  std::uint64_t started_ms_;
+  CgroupReaper reaper_;
+  RunRecords records_;
+  WorkerServices services_;
+  Workforce workforce_;
+  Tenants tenants_;
+  HelloCounters counters_;
+  Broker broker_;
+  HelloReception reception_;
+  ControlProcess control_;
+  TenantDirectory directory_;
+  std::unique_ptr<Listener> clients_;
+  std::unique_ptr<Registration> registration_;
+  Timer alarm_;
+  Timer finish_;
+  bool stopping_ = false;
+  bool control_gone_ = false;
+};
+
+}  // namespace tenantd

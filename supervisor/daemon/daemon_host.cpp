@@ -1,0 +1,233 @@
+// What the daemon does for the tenants, the broker and control: the callbacks of its interfaces.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "shared/base/clock.h"
+#include "supervisor/daemon/daemon.h"
+#include "supervisor/launch/posture.h"
+
+namespace tenantd {
+namespace {
+
+LogLevel level_of(EventType type) noexcept {
+  switch (type) {
+    case EventType::worker_died:
+    case EventType::config_rejected:
+    case EventType::removal_held:
+      return LogLevel::warn;
+    case EventType::tenant_quarantined:
+      return LogLevel::error;
+    default:
+      return LogLevel::info;
+  }
+}
+
+std::string_view name_of(EventType type) noexcept {
+  switch (type) {
+    case EventType::supervisor_started:
+      return "supervisor started";
+    case EventType::worker_started:
+      return "worker started";
+    case EventType::worker_ready:
+      return "worker ready";
+    case EventType::worker_died:
+      return "worker died";
+    case EventType::worker_adopted:
+      return "worker adopted";
+    case EventType::worker_stopped:
+      return "worker stopped";
+    case EventType::tenant_quarantined:
+      return "quarantined";
+    case EventType::config_applied:
+      return "configuration applied";
+    case EventType::config_rejected:
+      return "configuration rejected";
+    case EventType::tenant_removed:
+      return "tenant removed";
+    case EventType::tenant_restarted:
+      return "tenant restarted";
+    case EventType::removal_held:
+      return "removal held";
+    case EventType::supervisor_stopping:
+      return "supervisor stopping";
+  }
+  return "event";
+}
+
+}  // namespace
+
+std::uint64_t Daemon::now_ms() const { return monotonic_ns() / 1'000'000; }
+
+void Daemon::set_alarm(std::uint64_t at_ms) {
+  finish_if_done();
+  if (at_ms == 0) return alarm_.stop();
+  const std::uint64_t now = now_ms();
+  alarm_.start(at_ms - std::min(now, at_ms), [this] { tenants_.on_alarm(); });
+}
+
+Result<std::unique_ptr<Worker>> Daemon::start_worker(const TenantId& tenant,
+                                                     const TenantConfig& config,
+                                                     std::uint64_t generation) {
+  return workforce_.start(tenant, config, generation);
+}
+
+std::uint64_t Daemon::last_generation(const TenantId& tenant) const {
+  return workforce_.last_generation(tenant);
+}
+
+void Daemon::journal(EventType type, const TenantId& tenant, pid_t pid, std::uint64_t generation,
+                     const std::string& detail) {
+  tell(type, tenant.view(), pid, generation, detail);
+}
+
+void Daemon::tell(EventType type, std::string_view tenant, pid_t pid, std::uint64_t generation,
+                  const std::string& detail) {
+  std::string message(name_of(type));
+  if (!detail.empty()) message += ": " + detail;
+  parts_.log.write(level_of(type), message,
+                   {.tenant = tenant, .pid = pid, .generation = generation});
+  auto event = make_link_message<Event>(0);
+  event.wall_ms = wall_clock_ms();
+  event.type = type;
+  event.pid = pid;
+  event.worker_generation = generation;
+  event.tenant_id.assign_truncated(tenant);
+  event.detail.assign_truncated(detail);
+  control_.send_event(event);
+}
+
+void Daemon::on_worker_line(const TenantId& tenant, pid_t pid, std::uint64_t generation,
+                            std::string_view line, std::uint64_t suppressed) {
+  parts_.log.info(line, {.tenant = tenant.view(),
+                         .pid = pid,
+                         .generation = generation,
+                         .suppressed = suppressed,
+                         .source = "worker"});
+  auto message = make_link_message<LogLine>(0);
+  message.wall_ms = wall_clock_ms();
+  message.worker_generation = generation;
+  message.tenant_id.assign_truncated(tenant.view());
+  message.text.assign_truncated(line);
+  message.suppressed_before = suppressed;
+  control_.send_line(message);
+}
+
+void Daemon::worker_ready(const TenantId& tenant) { broker_.flush(tenant); }
+
+void Daemon::worker_unavailable(const TenantId& tenant, const Error& error) {
+  broker_.refuse_waiting(tenant, error);
+}
+
+void Daemon::impossible(const TenantId& tenant, const std::string& what) {
+  parts_.log.error("bug: " + what, {.tenant = tenant.view()});
+}
+
+const AccessConfig* Daemon::access_of(const TenantId& tenant) {
+  const Tenant* const found = tenants_.find(tenant);
+  const bool exists =
+      found != nullptr && found->config != nullptr && found->phase != Phase::stopping;
+  return exists ? &found->config->access : nullptr;
+}
+
+Result<AttachTargets::Readiness> Daemon::request_worker(const TenantId& tenant) {
+  const auto readiness = tenants_.request_worker(tenant);
+  if (!readiness) return tl::unexpected(readiness.error());
+  return *readiness == Tenants::Readiness::now ? Readiness::now : Readiness::wait;
+}
+
+Status Daemon::hand_to_worker(const TenantId& tenant, Attach attach, UniqueFd socket) {
+  const Tenant* const found = tenants_.find(tenant);
+  if (found == nullptr || found->phase != Phase::running) {
+    return fail(ErrorCode::unavailable, "the worker does not run");
+  }
+  return found->worker->attach(attach, std::move(socket));
+}
+
+Status Daemon::hand_to_control(Attach attach, UniqueFd socket) {
+  return control_.attach(attach, std::move(socket));
+}
+
+LiveWorker* Daemon::unregistered_worker(const Tenant& tenant) {
+  auto* const worker = dynamic_cast<LiveWorker*>(tenant.worker.get());
+  const bool expected = worker != nullptr && !worker->linked() &&
+                        (tenant.phase == Phase::adopting || tenant.phase == Phase::stopping);
+  return expected ? worker : nullptr;
+}
+
+bool Daemon::is_awaited(const PeerCredentials& peer) const {
+  return std::any_of(tenants_.all().begin(), tenants_.all().end(), [&peer](const auto& entry) {
+    const LiveWorker* const worker = unregistered_worker(entry.second);
+    return worker != nullptr && worker->pid() == peer.pid && worker->uid() == peer.uid;
+  });
+}
+
+// The peer's pid and uid are the kernel's word; the record, the pidfd and the cgroup were checked
+// at the start.
+bool Daemon::register_worker(const PeerCredentials& peer, const WorkerHello& hello,
+                             UniqueFd& socket) {
+  const auto id = TenantId::parse(hello.tenant_id.view());
+  const Tenant* const tenant = id ? tenants_.find(*id) : nullptr;
+  LiveWorker* const worker = tenant != nullptr ? unregistered_worker(*tenant) : nullptr;
+  if (worker == nullptr || peer.pid != worker->pid() || peer.uid != worker->uid() ||
+      hello.header.generation != worker->generation()) {
+    parts_.log.warning("refused a process that wanted to register as a worker",
+                       {.tenant = id ? id->view() : std::string_view(), .pid = peer.pid});
+    return false;
+  }
+  if (Status connected = worker->connect(std::move(socket)); !connected) {
+    parts_.log.warning("adoption: " + connected.error().describe(), {.tenant = id->view()});
+    return false;
+  }
+  tenants_.on_registered(*id, hello.header.generation);
+  return true;
+}
+
+LayerSet Daemon::missing_layers() const {
+  return LayerSet::all().without(parts_.launcher.host().available);
+}
+
+DaemonRecord Daemon::daemon_record() const {
+  DaemonRecord record;
+  record.tenants = tenants_.all().size();
+  record.running = tenants_.running();
+  record.uptime_ms = now_ms() - started_ms_;
+  record.hellos = counters_.hellos;
+  record.hellos_accepted = counters_.accepted;
+  record.hellos_malformed = counters_.malformed;
+  record.hellos_unknown_tenant = counters_.unknown_tenant;
+  record.hellos_denied = counters_.denied;
+  record.hellos_late = counters_.late;
+  record.hellos_overload = counters_.overload;
+  record.pending_removals = directory_.held_removals();
+  record.pid = ::getpid();
+  record.cgroup_mode = static_cast<std::uint32_t>(parts_.cgroups.mode());
+  record.privileged = parts_.launcher.host().privileged ? 1 : 0;
+  record.missing_layers = missing_layers().bits();
+  (void)record.version.assign(TENANTD_VERSION);
+  std::string warning = directory_.problem();
+  if (warning.empty() && parts_.log.dropped() + control_.lines_dropped() > 0) {
+    warning = "log lines lost: " + std::to_string(parts_.log.dropped() + control_.lines_dropped());
+  }
+  record.warning.assign_truncated(warning);
+  return record;
+}
+
+Result<PostureRecord> Daemon::posture_of(const Tenant& tenant) const {
+  const auto posture = read_posture(tenant.worker->pid());
+  if (!posture) return tl::unexpected(posture.error());
+  LaunchSpec spec;
+  if (tenant.config) spec = workforce_.spec_for(tenant.id, *tenant.config);
+  spec.generation = tenant.generation;
+  spec.host_uid = tenant.worker->uid();
+  spec.host_gid = tenant.worker->uid();
+  spec.supervisor_layers = tenant.worker->applied_layers().bits();
+  spec.tolerated_layers = parts_.config.tolerated_layers().bits();
+  const auto expected =
+      expected_posture(spec, tenant.worker->applied_layers(), tenant.phase == Phase::running);
+  auto record = make_link_message<PostureRecord>(0);
+  fill_posture_record(*posture, posture_deviations(*posture, expected), record);
+  return record;
+}
+
+}  // namespace tenantd

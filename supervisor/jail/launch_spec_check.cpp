@@ -1,0 +1,79 @@
+#include "supervisor/jail/launch_spec_check.h"
+
+namespace tenantd {
+namespace {
+
+constexpr std::uint64_t max_open_files = 1U << 20U;
+constexpr std::uint64_t max_processes = 1U << 16U;
+
+Status refuse(std::string message) { return fail(ErrorCode::invalid_argument, std::move(message)); }
+
+Status check_mount(const MountSpec& mount, std::size_t index) {
+  const std::string name = "launch spec: mount " + std::to_string(index);
+  if (mount.kind != MountSpec::Kind::read_only_bind && mount.kind != MountSpec::Kind::data_bind &&
+      mount.kind != MountSpec::Kind::scratch_tmpfs) {
+    return refuse(name + ": unknown kind");
+  }
+  if (!mount.source.valid() || !mount.target.valid()) return refuse(name + ": unterminated path");
+  if (!is_plain_absolute_path(mount.target.view())) return refuse(name + ": bad target");
+  if (mount.detached_index < -1 ||
+      mount.detached_index >= static_cast<std::int32_t>(LaunchSpec::max_mounts)) {
+    return refuse(name + ": bad detached index");
+  }
+  if (mount.kind == MountSpec::Kind::scratch_tmpfs) {
+    return mount.size_bytes == 0 ? refuse(name + ": a tmpfs without a size") : Status{};
+  }
+  if (!is_plain_absolute_path(mount.source.view())) return refuse(name + ": bad source");
+  return {};
+}
+
+}  // namespace
+
+bool is_plain_absolute_path(std::string_view path) noexcept {
+  if (path.size() < 2 || path.front() != '/' || path.back() == '/') return false;
+  std::size_t start = 1;
+  while (start <= path.size()) {
+    const std::size_t end = std::min(path.find('/', start), path.size());
+    const std::string_view component = path.substr(start, end - start);
+    if (component.empty() || component == "." || component == "..") return false;
+    start = end + 1;
+  }
+  return true;
+}
+
+Status check_launch_spec(const LaunchSpec& spec) {
+  if (spec.magic != LaunchSpec::magic_value) return refuse("launch spec: wrong magic");
+  if (spec.version != LaunchSpec::version_value) return refuse("launch spec: wrong version");
+  if (spec.kind != ProgramKind::worker && spec.kind != ProgramKind::control) {
+    return refuse("launch spec: unknown program kind");
+  }
+  if (spec.mount_count > LaunchSpec::max_mounts) return refuse("launch spec: too many mounts");
+  if (!spec.hostname.valid()) return refuse("launch spec: unterminated hostname");
+  if (!spec.tenant.tenant_id.valid()) return refuse("launch spec: unterminated tenant id");
+  if (spec.open_files_limit < 16 || spec.open_files_limit > max_open_files) {
+    return refuse("launch spec: open_files_limit out of range");
+  }
+  if (spec.processes_limit == 0 || spec.processes_limit > max_processes) {
+    return refuse("launch spec: processes_limit out of range");
+  }
+  if (LayerSet(spec.tolerated_layers).bits() != spec.tolerated_layers ||
+      LayerSet(spec.supervisor_layers).bits() != spec.supervisor_layers) {
+    return refuse("launch spec: unknown layers");
+  }
+  for (std::size_t i = 0; i < spec.mount_count; ++i) {
+    if (auto checked = check_mount(spec.mounts[i], i); !checked) return checked;
+  }
+  return {};
+}
+
+bool has_libraries(const LaunchSpec& spec) noexcept {
+  for (std::size_t i = 0; i < spec.mount_count; ++i) {
+    if (spec.mounts[i].kind == MountSpec::Kind::read_only_bind &&
+        spec.mounts[i].target.view() != link_directory_path) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace tenantd

@@ -1,0 +1,93 @@
+// Kernel-enforced quotas: one cgroup a tenant, one child a generation of its worker.
+//
+//   <root>/tenants/<id>        carries the limits, so that they hold over generations
+//   <root>/tenants/<id>/g<N>   carries the processes
+//   <root>/control/g<N>        the control process
+//
+// Runs in: the supervisor. Nothing here blocks on a peer; a write into a v1 cgroup.procs takes
+// milliseconds. libcgroup creates and sets values where it can; what libcgroup 2.0.2 cannot do (v2:
+// it would write into every ancestor; delegated users; removal of several controllers) is a plain
+// write. Sources: cgroups(7), Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shared/base/error.h"
+#include "shared/base/tenant_id.h"
+#include "shared/contract/process_contract.h"
+#include "shared/contract/resource_limits.h"
+#include "shared/os/fd.h"
+
+namespace tenantd {
+
+enum class CgroupMode : std::uint32_t { none = 0, v1 = 1, hybrid = 2, v2 = 3 };
+
+struct CgroupName {
+  std::optional<TenantId> tenant;  // none: the control process
+  std::uint64_t generation = 0;
+};
+
+struct CgroupUsage {
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t memory_peak_bytes = 0;
+  std::uint64_t memory_max_bytes = 0;  // 0: no limit
+  std::uint64_t cpu_us = 0;
+  std::uint64_t throttled_us = 0;
+  std::uint64_t oom_kills = 0;
+  std::uint64_t pids = 0;
+  bool has_memory = false;
+};
+
+class CgroupBackend {
+ public:
+  CgroupBackend() = default;
+  CgroupBackend(const CgroupBackend&) = delete;
+  CgroupBackend& operator=(const CgroupBackend&) = delete;
+  virtual ~CgroupBackend() = default;
+
+  [[nodiscard]] virtual CgroupMode mode() const = 0;
+  // cgroup_cpu, cgroup_memory, cgroup_pids, cgroup_io: those that really limit here.
+  [[nodiscard]] virtual LayerSet layers() const = 0;
+  // Creates the tenant's group with its limits set, then the generation's. On failure nothing new
+  // is left.
+  [[nodiscard]] virtual Status create(const CgroupName& name, const ResourceLimits& limits) = 0;
+  // Puts a process that has not executed yet (one thread) into its group, in every hierarchy.
+  [[nodiscard]] virtual Status attach(const CgroupName& name, pid_t pid) = 0;
+  // For CLONE_INTO_CGROUP; v2 only. Errors: unsupported on v1.
+  [[nodiscard]] virtual Result<UniqueFd> directory(const CgroupName& name) = 0;
+  // Changes the limits of a live tenant. Errors: resource_exhausted when its memory is above the
+  // new maximum (v1).
+  [[nodiscard]] virtual Status apply(const CgroupName& name, const ResourceLimits& limits) = 0;
+  // Of the tenant: all its generations together, ended ones included.
+  [[nodiscard]] virtual Result<CgroupUsage> usage(const CgroupName& name) = 0;
+  // SIGKILL to every process of the generation. Returns before they are gone.
+  [[nodiscard]] virtual Status kill(const CgroupName& name) = 0;
+  // Removes the generation's empty group, and the tenant's with its last one. Errors: unavailable
+  // while a process is left (never moves one out: it would escape its limits). A missing group is a
+  // success.
+  [[nodiscard]] virtual Status remove(const CgroupName& name) = 0;
+  // Every generation that exists, for adoption and cleaning up.
+  [[nodiscard]] virtual Result<std::vector<CgroupName>> list() = 0;
+  // Processes of the generation.
+  [[nodiscard]] virtual Result<std::vector<pid_t>> processes(const CgroupName& name) = 0;
+  // Where all groups are, in one hierarchy: what an instance locks. Empty without cgroups.
+  [[nodiscard]] virtual std::string root_directory() const = 0;
+  // Removes the empty root groups. Ignores what is in use.
+  virtual void remove_root() = 0;
+};
+
+// Looks at what is mounted and writable, prepares the root. Never null: a host without usable
+// cgroups gets a backend with mode none that provides no layer and refuses create(). `explanation`
+// says why a controller or the whole is not usable, empty when all is well. `root`: a relative path
+// below the mount points; on v2 it names a subtree that was delegated to us. Empty: "tenantd" on
+// v1; on v2 our own cgroup, whose processes move into a leaf first.
+[[nodiscard]] std::unique_ptr<CgroupBackend> make_cgroup_backend(const std::string& root,
+                                                                 std::string& explanation);
+
+}  // namespace tenantd

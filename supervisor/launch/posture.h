@@ -1,0 +1,46 @@
+// The effective confinement of a live process, read from the kernel from outside, thread by thread.
+//
+// Runs in: the supervisor. Sources: proc(5). Where /proc refuses (an unprivileged supervisor and a
+// process that is not dumpable) the fact reads "unreadable (unprivileged)" and is no deviation.
+// "dumpable" itself cannot be seen from outside; two filters show that the program did its second
+// stage.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "shared/base/error.h"
+#include "shared/contract/control_link.h"
+#include "shared/contract/launch_spec.h"
+
+namespace tenantd {
+
+inline constexpr std::string_view unreadable_fact = "unreadable (unprivileged)";
+
+// Facts by name; of a property that differs between threads the value is "mixed: a, b".
+struct Posture {
+  std::map<std::string, std::string> facts;
+};
+
+// Errors: not_found when the process has gone.
+[[nodiscard]] Result<Posture> read_posture(pid_t pid);
+
+// What a program must look like, from what the jail reported: the one place that says so.
+// `locked_down`: it is one of ours and has said that it is ready, so the second stage must be
+// there.
+[[nodiscard]] std::map<std::string, std::string> expected_posture(const LaunchSpec& spec,
+                                                                  LayerSet applied,
+                                                                  bool locked_down);
+
+// One line a difference: "name: expected X, is Y".
+[[nodiscard]] std::vector<std::string> posture_deviations(
+    const Posture& posture, const std::map<std::string, std::string>& expected);
+
+// Fills facts, deviations and as_expected; texts that do not fit are cut.
+void fill_posture_record(const Posture& posture, const std::vector<std::string>& deviations,
+                         PostureRecord& record);
+
+}  // namespace tenantd

@@ -1,0 +1,130 @@
+#include "supervisor/process/workforce.h"
+
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include "shared/os/process.h"
+#include "supervisor/jail/launch_spec_check.h"
+
+namespace tenantd {
+
+Workforce::Workforce(WorkerServices& services, Launcher& launcher, UidAllocator uids,
+                     InstallationPaths paths)
+    : services_(services), launcher_(launcher), uids_(uids), paths_(std::move(paths)) {
+  if (auto boot_id = current_boot_id()) boot_id_ = std::move(*boot_id);
+}
+
+void Workforce::configure(const DaemonConfig& config) {
+  program_ = config.worker.program.empty() ? paths_.worker_program : config.worker.program;
+  library_paths_ = config.worker.library_paths;
+  tolerated_ = config.tolerated_layers();
+  orphan_grace_ms_ = static_cast<std::uint32_t>(config.orphan_grace_ms);
+  drain_timeout_ms_ = static_cast<std::uint32_t>(config.drain_timeout_ms);
+}
+
+LaunchSpec Workforce::spec_for(const TenantId& tenant, const TenantConfig& config) const {
+  LaunchSpec spec;
+  spec.kind = ProgramKind::worker;
+  spec.orphan_grace_ms = orphan_grace_ms_;
+  spec.drain_timeout_ms = drain_timeout_ms_;
+  spec.open_files_limit = open_files_limit(config.limits.max_attachments);
+  spec.memory_max_bytes = config.resources.memory_max_bytes;
+  (void)spec.hostname.assign(tenant.view());  // a TenantId fits
+  spec.tenant = to_tenant_settings(config);
+  std::vector<std::string_view> targets = {data_path, scratch_path, link_directory_path};
+  targets.insert(targets.end(), library_paths_.begin(), library_paths_.end());
+  for (const std::string_view target : targets) {
+    if (spec.mount_count == LaunchSpec::max_mounts) break;  // the launcher refuses it
+    spec.mounts[spec.mount_count++].target.assign_truncated(target);
+  }
+  return spec;
+}
+
+Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const TenantConfig& config,
+                                                 std::uint64_t generation) {
+  const auto uid = prepare_data_directory(paths_.state_dir, tenant, uids_);
+  if (!uid) return tl::unexpected(uid.error());
+  RunRecord record{tenant, 0, 0, boot_id_, generation, *uid, {}, {}, worker_fingerprint(config)};
+  LaunchRequest request;
+  request.spec = spec_for(tenant, config);
+  request.program_path = program_;
+  request.jail_path = paths_.jail_program;
+  request.data_directory = data_directory_path(paths_.state_dir, tenant);
+  request.link_directory = paths_.link_directory();
+  request.library_paths = library_paths_;
+  request.uid = *uid;
+  request.gid = *uid;
+  request.tolerated = tolerated_;
+  request.cgroup = CgroupName{tenant, generation};
+  request.limits = to_resource_limits(config);
+  request.use_cgroup = services_.cgroups.mode() != CgroupMode::none;
+  request.before_release = [this, &record](pid_t pid) -> Status {
+    const auto ticks = process_start_ticks(pid);
+    if (!ticks) return tl::unexpected(ticks.error());
+    record.pid = pid;
+    record.start_ticks = *ticks;
+    return services_.records.write(record);
+  };
+  last_generations_[tenant] = generation;
+  auto process = launcher_.launch(request);
+  if (!process) {
+    services_.records.end(record);
+    return tl::unexpected(process.error());
+  }
+  record.applied = process->provided;
+  record.missing = required_layers(request.limits, true).without(process->provided);
+  const pid_t pid = process->pid;
+  auto worker = LiveWorker::launched(services_, record, std::move(*process));
+  if (!worker) {
+    // Nobody would notice its death: it must not live. Our child, not reaped: the pid is still its
+    // own.
+    (void)::kill(pid, SIGKILL);
+    (void)::waitpid(pid, nullptr, 0);
+    services_.records.end(record);
+    services_.reaper.reap({tenant, generation});
+    return tl::unexpected(worker.error());
+  }
+  return std::unique_ptr<Worker>(std::move(*worker));
+}
+
+std::vector<std::unique_ptr<LiveWorker>> Workforce::find_survivors() {
+  std::vector<std::unique_ptr<LiveWorker>> survivors;
+  for (const RunRecord& record : services_.records.load_all()) {
+    last_generations_[record.tenant] = record.generation;
+    if (auto worker = verify(record, boot_id_)) {
+      survivors.push_back(std::move(worker));
+    } else if (record.pid != 0) {
+      services_.records.end(record);
+    }
+  }
+  return survivors;
+}
+
+std::uint64_t Workforce::last_generation(const TenantId& tenant) const {
+  const auto found = last_generations_.find(tenant);
+  return found == last_generations_.end() ? 0 : found->second;
+}
+
+// The pidfd comes first: what is checked after it is about that process, not about a later one of
+// its pid.
+std::unique_ptr<LiveWorker> Workforce::verify(const RunRecord& record, const std::string& boot_id) {
+  if (record.pid == 0 || record.boot_id != boot_id) return nullptr;
+  auto pidfd = open_pidfd(record.pid);
+  if (!pidfd) return nullptr;
+  const auto ticks = process_start_ticks(record.pid);
+  if (!ticks || *ticks != record.start_ticks) return nullptr;
+  if (!in_its_cgroup(record)) return nullptr;
+  auto worker = LiveWorker::survivor(services_, record, std::move(*pidfd));
+  return worker ? std::move(*worker) : nullptr;
+}
+
+bool Workforce::in_its_cgroup(const RunRecord& record) const {
+  if (services_.cgroups.mode() == CgroupMode::none) return true;
+  const auto members = services_.cgroups.processes({record.tenant, record.generation});
+  return members && std::find(members->begin(), members->end(), record.pid) != members->end();
+}
+
+}  // namespace tenantd

@@ -1,0 +1,161 @@
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "shared/database/sqlite.h"
+#include "tests/unit/control/control_process.h"
+
+using namespace tenantd;
+using namespace tenantd::test;
+
+namespace {
+
+std::vector<EventInfo> events_of(ControlProcess& control, const Operator& peer, std::uint64_t id,
+                                 std::string tenant = "", std::uint32_t limit = 256,
+                                 std::uint64_t after = 0) {
+  control.settle();
+  peer.request(AdminEventsRequest{std::move(tenant), limit, after}, id);
+  return peer.expect<AdminEvents>(id).events;
+}
+
+std::string warning_of(ControlProcess& control, const Operator& peer, std::uint64_t id) {
+  peer.request(AdminDaemonRequest{}, id);
+  control.finish(control.expect<Command>());
+  return peer.expect<AdminDaemon>(id).warning;
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+}  // namespace
+
+TEST_CASE("events are kept in order, by tenant, and over a restart") {
+  const TemporaryDirectory data;
+  {
+    ControlProcess control(data.path());
+    const Operator peer = control.attach();
+    control.send_event(EventType::worker_started, "acme", "generation 1");
+    control.send_event(EventType::worker_died, "globex", "signal 9");
+    const auto events = events_of(control, peer, 1);
+    REQUIRE(events.size() == 2);
+    CHECK(events[0].event == "worker_started");
+    CHECK(events[1].tenant == "globex");
+    CHECK(events[1].detail == "signal 9");
+    CHECK(events[1].pid == 42);
+    CHECK(events_of(control, peer, 2, "acme").size() == 1);
+    control.kill_now();
+  }
+  ControlProcess control(data.path());
+  const Operator peer = control.attach();
+  control.send_event(EventType::config_applied, "acme", "threshold");
+  const auto events = events_of(control, peer, 1);
+  REQUIRE(events.size() == 3);
+  CHECK(events[2].sequence == events[1].sequence + 1);
+  const auto after = events_of(control, peer, 2, "", 1, events[0].sequence);
+  REQUIRE(after.size() == 1);
+  CHECK(after[0].event == "worker_died");
+  CHECK(events_of(control, peer, 3, "acme", 1)[0].event == "config_applied");
+  CHECK(warning_of(control, peer, 4).empty());
+}
+
+TEST_CASE("what was sent before the link ended is on disk") {
+  const TemporaryDirectory data;
+  {
+    ControlProcess control(data.path());
+    for (int i = 0; i < 500; ++i) control.send_event(EventType::worker_ready, "acme", "x");
+    control.close_link();
+    CHECK(control.wait_exit() == 0);
+  }
+  ControlProcess control(data.path());
+  const auto events = events_of(control, control.attach(), 1);
+  REQUIRE(events.size() == 256);
+  CHECK(events.back().sequence == 500);
+}
+
+TEST_CASE("a storm of events is written in batches and stays within its bound") {
+  const TemporaryDirectory data;
+  ControlProcess control(data.path(), {"--ledger-rows", "1000"});
+  for (int i = 0; i < 20'000; ++i) control.send_event(EventType::worker_died, "acme", "storm");
+  const Operator peer = control.attach();
+  const auto newest = events_of(control, peer, 1);
+  CHECK(newest.back().sequence == 20'000);
+  const auto oldest = events_of(control, peer, 2, "", 1, 1);
+  CHECK(oldest.at(0).sequence == 19'001);
+  control.terminate();
+  CHECK(control.wait_exit() == 0);
+  auto database = Database::open(data.path() + "/ledger.db", Database::Mode::open_existing);
+  REQUIRE(database.has_value());
+  CHECK(database->query_integer("SELECT count(*) FROM events").value() == 1000);
+}
+
+TEST_CASE("a corrupt ledger degrades: said, served from memory, left as it is") {
+  const TemporaryDirectory data;
+  const std::string garbage(40'000, 'z');
+  write_file(data.path() + "/ledger.db", garbage);
+  ControlProcess control(data.path());
+  const Operator peer = control.attach();
+  control.send_event(EventType::worker_started, "acme", "still served");
+  const auto events = events_of(control, peer, 1);
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].detail == "still served");
+  CHECK(warning_of(control, peer, 2).find("event history is not being kept") != std::string::npos);
+  control.terminate();
+  CHECK(control.wait_exit() == 0);
+  CHECK(std::filesystem::file_size(data.path() + "/ledger.db") == garbage.size());
+}
+
+TEST_CASE("damage in the middle of a good ledger degrades it") {
+  const TemporaryDirectory data;
+  {
+    ControlProcess control(data.path());
+    for (int i = 0; i < 2000; ++i) control.send_event(EventType::worker_ready, "acme", "y");
+    control.terminate();
+    CHECK(control.wait_exit() == 0);
+  }
+  std::fstream file(data.path() + "/ledger.db", std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(8192);
+  file << std::string(8192 * 20, '\xff');
+  file.close();
+  ControlProcess control(data.path());
+  const Operator peer = control.attach();
+  for (int i = 0; i < 300; ++i) control.send_event(EventType::worker_died, "acme", "z");
+  CHECK(events_of(control, peer, 1).back().detail == "z");
+  CHECK_FALSE(warning_of(control, peer, 2).empty());
+  CHECK(control.alive());
+}
+
+TEST_CASE("a ledger of a newer version is refused and untouched") {
+  const TemporaryDirectory data;
+  {
+    ControlProcess control(data.path());
+    control.terminate();
+    CHECK(control.wait_exit() == 0);
+    auto database = Database::open(data.path() + "/ledger.db", Database::Mode::open_existing);
+    REQUIRE(database->execute("PRAGMA user_version = 99").has_value());
+  }
+  ControlProcess control(data.path());
+  const Operator peer = control.attach();
+  CHECK(warning_of(control, peer, 1).find("newer version") != std::string::npos);
+}
+
+TEST_CASE("a missing directory degrades; once it is there, what happened is written") {
+  const TemporaryDirectory data;
+  const std::string place = data.path() + "/later";
+  {
+    ControlProcess control(place);
+    const Operator peer = control.attach();
+    control.send_event(EventType::worker_started, "acme", "early");
+    CHECK_FALSE(warning_of(control, peer, 1).empty());
+    std::filesystem::create_directory(place);
+    for (std::uint64_t id = 2; !warning_of(control, peer, id).empty(); ++id) {
+      control.send_event(EventType::worker_ready, "acme", "meanwhile");
+    }
+    CHECK(events_of(control, peer, 1'000'000, "", 1, 0).size() == 1);
+    control.kill_now();
+  }
+  ControlProcess control(place);
+  const auto events = events_of(control, control.attach(), 1, "", 256, 0);
+  CHECK(events.at(0).tenant == "acme");
+}

@@ -1,0 +1,117 @@
+#include "shared/protocol/codec.h"
+
+#include <doctest/doctest.h>
+
+#include <array>
+
+#include "shared/protocol/admin_messages.h"
+#include "shared/protocol/json.h"
+#include "shared/protocol/routing_messages.h"
+
+using namespace tenantd;
+
+namespace {
+
+RoutesEdit sample_edit() {
+  RoutesEdit edit;
+  RouteEditMessage& item = edit.edits.emplace_back();
+  item.kind = EditKind::add;
+  item.route.id = "billing";
+  item.route.has_threshold = true;
+  item.route.threshold = 0.0F;
+  item.route.tags = {"money", "eu"};
+  item.route.utterances.push_back({"where is my invoice", {0.5F, -1.0F, 0.25F}, "potion"});
+  item.route.utterances.push_back({"refund me", {}, ""});
+  return edit;
+}
+
+template <class T>
+std::vector<std::byte> encoded(const T& message) {
+  std::vector<std::byte> out;
+  REQUIRE(encode(message, out).has_value());
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a route request round-trips without copying its text and vector") {
+  const std::array<float, 3> vector{1.0F, 2.0F, -3.5F};
+  const std::array<Label, 1> labels{{{"route", "eu"}}};
+  RouteRequest request;
+  request.text = "odd";  // three bytes: the floats must be padded
+  request.embedding = vector;
+  request.alternatives = 7;
+  request.labels.assign(labels.begin(), labels.end());
+  const auto payload = encoded(request);
+  const auto back = decode<RouteRequest>(payload);
+  REQUIRE(back.has_value());
+  CHECK(back->text == "odd");
+  CHECK(back->alternatives == 7);
+  CHECK(back->labels.at(0).value == "eu");
+  REQUIRE(back->embedding.size() == 3);
+  CHECK(back->embedding[2] == -3.5F);
+  const auto* first = reinterpret_cast<const std::byte*>(back->embedding.data());
+  CHECK((first >= payload.data() && first < payload.data() + payload.size()));
+  CHECK((first - payload.data()) % 4 == 0);
+}
+
+TEST_CASE("nested messages round-trip and show as JSON") {
+  const auto back = decode<RoutesEdit>(encoded(sample_edit()));
+  REQUIRE(back.has_value());
+  CHECK(to_json(*back) == to_json(sample_edit()));
+  CHECK(to_json(*back)["edits"][0]["route"]["utterances"][0]["encoder"] == "potion");
+}
+
+TEST_CASE("every truncation and every trailing byte is refused") {
+  const auto payload = encoded(sample_edit());
+  for (std::size_t size = 0; size < payload.size(); ++size) {
+    CAPTURE(size);
+    CHECK_FALSE(decode<RoutesEdit>(std::span(payload).first(size)).has_value());
+  }
+  auto longer = payload;
+  longer.push_back(std::byte{0});
+  CHECK_FALSE(decode<RoutesEdit>(longer).has_value());
+}
+
+TEST_CASE("single-byte corruption never crashes and never yields out-of-range enums or bools") {
+  const auto payload = encoded(sample_edit());
+  for (std::size_t at = 0; at < payload.size(); ++at) {
+    for (const int value : {0x00, 0x01, 0x7f, 0xff}) {
+      auto corrupt = payload;
+      corrupt[at] = static_cast<std::byte>(value);
+      const auto back = decode<RoutesEdit>(corrupt);
+      if (back && !back->edits.empty()) CHECK(is_valid(back->edits[0].kind));
+    }
+  }
+}
+
+TEST_CASE("a field over its bound is refused by the writer with its name") {
+  RouteRequest request;
+  const std::string user(129, 'u');
+  request.user = user;
+  std::vector<std::byte> out(5);
+  const auto status = encode(request, out);
+  REQUIRE_FALSE(status.has_value());
+  CHECK(status.error().field == "user");
+  CHECK(out.size() == 5);
+}
+
+TEST_CASE("every message type has exactly one rule") {
+  for (const MessageRule& rule : message_rules) {
+    CHECK(find_message_rule(static_cast<std::uint16_t>(rule.type)) == &rule);
+  }
+  CHECK(find_message_rule(0) == nullptr);
+  CHECK(find_message_rule(9999) == nullptr);
+}
+
+TEST_CASE("an error keeps its parts over the wire but not its errno") {
+  Error error;
+  error.code = ErrorCode::wrong_dimension;
+  error.message = "got 3, want 384";
+  error.field = "embedding";
+  error.os_errno = 5;
+  error.retry_after_ms = 20;
+  Error expected = error;
+  expected.os_errno = 0;
+  CHECK(decode<ErrorMessage>(encoded(ErrorMessage::from(error)))->to_error() == expected);
+}

@@ -1,0 +1,208 @@
+#include "supervisor/config/tenant_config.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "supervisor/config/config_change.h"
+#include "supervisor/config/schema_reader.h"
+#include "test_support.h"
+
+using namespace tenantd;
+using namespace tenantd::test;
+
+namespace {
+
+constexpr std::uint64_t mebibyte = 1ULL << 20U;
+
+std::string_view example_literal(const FieldSpec& row, std::size_t) { return row.example; }
+
+// Every refuse_unless_accepted key accepted, ceilings out of the way.
+DaemonConfig permissive_daemon() {
+  return parse_daemon("accept_unenforced = [\"data_residency\", \"security\", \"database\"]\n")
+      .value();
+}
+
+std::string example_file() { return toml_with(tenant_fields(), example_literal, 0); }
+
+}  // namespace
+
+TEST_CASE("one line is a tenant, with its plan's defaults") {
+  const auto config = parse_tenant("plan = \"premium\"\n");
+  REQUIRE_MESSAGE(config.has_value(), problems(config));
+  CHECK(config->id == "acme-corp");
+  CHECK(config->name == "acme-corp");
+  CHECK(config->isolation_level == IsolationLevel::process);
+  CHECK(config->start == StartMode::eager);
+  CHECK(config->resources.cpu_millicores == 1000);
+  CHECK(config->resources.memory_max_bytes == 256 * mebibyte);
+  CHECK(config->resources.pids_max == 64);
+  CHECK(config->access.operators);
+  CHECK(config->router.aggregation == Aggregation::top_k_mean);
+  CHECK(config->not_enforced.empty());
+  const ResourceLimits limits = to_resource_limits(*config);
+  CHECK(limits.memory_high_bytes == 224 * mebibyte);
+  CHECK(limits.cpu_quota_us() == 100'000);
+  CHECK(limits.io_count == 0);
+}
+
+TEST_CASE("each row's example is accepted and reaches its member") {
+  const auto config = parse_tenant(example_file(), permissive_daemon());
+  REQUIRE_MESSAGE(config.has_value(), problems(config));
+  const auto plain = parse_tenant("plan = \"premium\"\n", permissive_daemon());
+  REQUIRE(plain.has_value());
+  // Rows whose example is the default, or that cannot differ.
+  const std::set<std::string> equal = {"plan",
+                                       "isolation_level",
+                                       "router.dimension",
+                                       "router.encoder",
+                                       "router.threshold",
+                                       "resources.memory_max",
+                                       "resources.pids_max",
+                                       "limits.max_routes",
+                                       "limits.max_embeddings",
+                                       "limits.max_batch_size",
+                                       "limits.max_attachments",
+                                       "id"};
+  for (const FieldSpec& row : tenant_fields()) {
+    CAPTURE(row.full_name());
+    CHECK_FALSE(row.doc.empty());
+    CHECK_FALSE(row.example.empty());
+    CHECK(row.same(&*config, &*plain) == (equal.count(row.full_name()) == 1));
+  }
+  CHECK(config->access.users == std::vector<std::uint32_t>{0, 1001});
+  CHECK(config->access.groups == std::vector<std::uint32_t>{0, 1002});
+  REQUIRE(config->access.token_sha256.size() == 1);
+  CHECK(config->access.token_sha256[0][0] == 0x9f);
+  CHECK(config->access.token_sha256[0][31] == 0x08);
+  CHECK(config->budget_limit == Money{10'000'000'000'000, "USD"});
+  REQUIRE(config->resources.io.size() == 1);
+  CHECK(config->resources.io[0] == IoLimit{8, 0, 10 * mebibyte, 0, 0, 500});
+  CHECK(config->security.session_timeout_ms == 3'600'000);
+}
+
+TEST_CASE("what is not enforced is listed, in the table's order, and false asks for nothing") {
+  const auto config = parse_tenant(
+      "plan = \"premium\"\nretention_days = 9\n[limits]\nmax_requests_per_day = 5\n"
+      "[security]\nmfa_required = false\n[router]\ncache_enabled = true\n");
+  REQUIRE_MESSAGE(config.has_value(), problems(config));
+  CHECK(config->not_enforced == std::vector<std::string>{"retention_days", "router.cache_enabled",
+                                                         "limits.max_requests_per_day"});
+}
+
+TEST_CASE("security, residency and database keys refuse unless accepted by name or section") {
+  const std::string text = "plan = \"premium\"\n[security]\nmfa_required = true\n";
+  const auto refused = parse_tenant(text);
+  REQUIRE_FALSE(refused.has_value());
+  REQUIRE(refused.error().size() == 1);
+  CHECK(refused.error()[0].code == ErrorCode::unsupported);
+  CHECK(refused.error()[0].line == 3);
+  for (const char* name : {"security", "security.mfa_required"}) {
+    const auto daemon = parse_daemon("accept_unenforced = [\"" + std::string(name) + "\"]\n");
+    REQUIRE(daemon.has_value());
+    const auto accepted = parse_tenant(text, *daemon);
+    REQUIRE_MESSAGE(accepted.has_value(), problems(accepted));
+    CHECK(accepted->not_enforced == std::vector<std::string>{"security.mfa_required"});
+  }
+  const auto other = parse_daemon("accept_unenforced = [\"security.session_timeout\"]\n");
+  CHECK_FALSE(parse_tenant(text, other.value()).has_value());
+}
+
+TEST_CASE("the matrix: exactly premium with process runs") {
+  for (const std::string_view plan : plan_names) {
+    for (const std::string_view level : isolation_level_names) {
+      const auto config = parse_tenant("plan = \"" + std::string(plan) +
+                                       "\"\nisolation_level = \"" + std::string(level) + "\"\n");
+      CAPTURE(plan);
+      CAPTURE(level);
+      CHECK(config.has_value() == (plan == "premium" && level == "process"));
+    }
+  }
+  CHECK(parse_tenant("plan = \"standard\"\n").error()[0].code == ErrorCode::unsupported);
+}
+
+TEST_CASE("a default above a ceiling is lowered, a value above it is refused") {
+  const auto daemon =
+      parse_daemon("[ceilings]\ncpu = \"20%\"\nmemory_max = \"64M\"\npids_max = 8\n");
+  REQUIRE(daemon.has_value());
+  const auto lowered = parse_tenant("plan = \"premium\"\n", *daemon);
+  REQUIRE_MESSAGE(lowered.has_value(), problems(lowered));
+  CHECK(lowered->resources.cpu_millicores == 200);
+  CHECK(lowered->resources.memory_max_bytes == 64 * mebibyte);
+  CHECK(lowered->resources.pids_max == 8);
+  const auto refused = parse_tenant(
+      "plan = \"premium\"\n[resources]\ncpu = \"21%\"\nmemory_max = \"65M\"\npids_max = 9\n",
+      *daemon);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().size() == 3);
+}
+
+TEST_CASE("every settings field reaches the worker") {
+  const auto config = parse_tenant(example_file(), permissive_daemon());
+  REQUIRE(config.has_value());
+  const TenantSettings settings = to_tenant_settings(*config);
+  CHECK(settings.tenant_id.view() == "acme-corp");
+  CHECK(settings.router.encoder.view() == "hash");
+  CHECK(settings.router.fallback_route.view() == "general");
+  CHECK(settings.router.threshold == 0.5F);
+  CHECK(settings.router.aggregation == Aggregation::max);
+  CHECK(settings.router.top_k == 5);
+  CHECK(settings.router.cache_enabled == 1);
+  CHECK(settings.max_storage_bytes == 100ULL << 30U);
+  CHECK(settings.max_concurrent_requests == 50);
+  CHECK(parse_tenant("plan = \"premium\"\n[router]\nthreshold = 0\n")->router.threshold == 0);
+}
+
+TEST_CASE("a change is classed by what it takes") {
+  const auto change = [](const std::string& from, const std::string& to) {
+    const auto old = parse_tenant("plan = \"premium\"\n" + from);
+    const auto now = parse_tenant("plan = \"premium\"\n" + to);
+    return diff(old.value(), now.value());
+  };
+  CHECK(change("", "# a comment\n") == ConfigChange{});
+  CHECK(change("", "name = \"New\"\n") == ConfigChange{.any = true});
+  CHECK(change("", "[router]\nthreshold = 0.6\n") ==
+        ConfigChange{.any = true, .live_settings = true});
+  CHECK(change("", "[resources]\ncpu = \"10%\"\n") ==
+        ConfigChange{.any = true, .live_resources = true});
+  CHECK(change("[access]\nusers = [\"alice\"]\n", "") == ConfigChange{.any = true, .access = true});
+  CHECK(change("", "[router]\ndimension = 8\nthreshold = 0.1\n") ==
+        ConfigChange{.any = true, .live_settings = true, .needs_new_worker = true});
+  CHECK(change("[access]\nusers = [\"alice\", 0]\n", "[access]\nusers = [\"root\", 1001, 0]\n") ==
+        ConfigChange{});
+}
+
+TEST_CASE("problems are bounded, sorted by place and never raw") {
+  std::string text = "plan = \"premium\"\n";
+  for (int i = 0; i < 500; ++i) text += "unknown_" + std::to_string(i) + " = 1\n";
+  text += "\"\\u001b[2J\\u009b\" = 1\n";
+  const auto config = parse_tenant(text);
+  REQUIRE_FALSE(config.has_value());
+  REQUIRE(config.error().size() == Diagnostics::max_kept + 1);
+  CHECK(config.error().back().message == "and 437 more problems");
+  CHECK(describe_all(config.error()).find('\x1b') == std::string::npos);
+  CHECK(printable("\x1b[2J\xc2\x9b\xc3\xa9") == "\\x1b[2J\\xc2\\x9b\xc3\xa9");
+}
+
+TEST_CASE("a word too long to be a slip gets no suggestion") {
+  const std::string slip = "plan = \"premium\"\nthreshhold = 1\n";
+  CHECK(parse_tenant(slip).error()[0].hint.find("threshold") != std::string::npos);
+  const std::string word(65, 'r');
+  const std::string_view near[] = {std::string_view(word).substr(1)};
+  CHECK(nearest_name(near[0], near) == near[0]);
+  CHECK_FALSE(nearest_name(word, near).has_value());
+}
+
+TEST_CASE("dotted keys cannot overflow the stack, however they are disguised") {
+  std::string dots;
+  for (int i = 0; i < 120'000; ++i) dots += "a.";
+  for (const std::string& text :
+       {dots + "a = 1\n", "[" + dots + "a]\n", "x = \"\"\"b\"\"\"\"\ny = {" + dots + "a = 1}\n",
+        "x = ['''b'''', {" + dots + "a = 1}]\n", "x = \"\\\\\" # \"\n" + dots + "a = 1\n"}) {
+    const auto config = parse_tenant(text);
+    REQUIRE_FALSE(config.has_value());
+    CHECK(config.error()[0].message.find("more than 512 dots") != std::string::npos);
+  }
+  CHECK_FALSE(parse_tenant("x = " + std::string(100'000, '[')).has_value());
+}

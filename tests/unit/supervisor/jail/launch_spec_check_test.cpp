@@ -1,0 +1,56 @@
+#include "supervisor/jail/launch_spec_check.h"
+
+#include <doctest/doctest.h>
+
+using namespace tenantd;
+
+namespace {
+
+LaunchSpec good_spec() {
+  LaunchSpec spec;
+  spec.mount_count = 1;
+  spec.mounts[0].kind = MountSpec::Kind::data_bind;
+  REQUIRE(spec.mounts[0].source.assign("/var/lib/tenantd/tenants/acme"));
+  REQUIRE(spec.mounts[0].target.assign("/data"));
+  return spec;
+}
+
+}  // namespace
+
+TEST_CASE("a good launch spec passes and every broken field is refused") {
+  CHECK(check_launch_spec(good_spec()));
+  const auto refused = [](auto change) {
+    LaunchSpec spec = good_spec();
+    change(spec);
+    return !check_launch_spec(spec);
+  };
+  CHECK(refused([](LaunchSpec& spec) { spec.magic = 0; }));
+  CHECK(refused([](LaunchSpec& spec) { spec.version = 99; }));
+  CHECK(refused([](LaunchSpec& spec) { spec.kind = static_cast<ProgramKind>(7); }));
+  CHECK(refused([](LaunchSpec& spec) { spec.mount_count = 13; }));
+  CHECK(refused([](LaunchSpec& spec) { spec.hostname.bytes.fill('x'); }));
+  CHECK(refused([](LaunchSpec& spec) { spec.tenant.tenant_id.bytes.fill('x'); }));
+  CHECK(refused([](LaunchSpec& spec) { spec.open_files_limit = 0; }));
+  CHECK(refused([](LaunchSpec& spec) { spec.processes_limit = 0; }));
+  CHECK(refused([](LaunchSpec& spec) { spec.tolerated_layers = 0x80000000U; }));
+  CHECK(refused([](LaunchSpec& spec) { spec.mounts[0].kind = static_cast<MountSpec::Kind>(9); }));
+  CHECK(refused([](LaunchSpec& spec) { spec.mounts[0].detached_index = 12; }));
+  CHECK(refused([](LaunchSpec& spec) { spec.mounts[0].detached_index = -2; }));
+  CHECK(refused([](LaunchSpec& spec) { spec.mounts[0].target.bytes.fill('/'); }));
+  CHECK(refused([](LaunchSpec& spec) { (void)spec.mounts[0].target.assign("/data/../etc"); }));
+  CHECK(refused([](LaunchSpec& spec) {
+    spec.mounts[0].kind = MountSpec::Kind::scratch_tmpfs;
+    spec.mounts[0].size_bytes = 0;
+  }));
+}
+
+TEST_CASE("plain absolute paths") {
+  for (const char* path : {"/data", "/usr/lib/x86_64-linux-gnu", "/..a"}) {
+    CAPTURE(path);
+    CHECK(is_plain_absolute_path(path));
+  }
+  for (const char* path : {"", "/", "data", "/data/", "//data", "/a//b", "/a/./b", "/a/..", "/."}) {
+    CAPTURE(path);
+    CHECK_FALSE(is_plain_absolute_path(path));
+  }
+}

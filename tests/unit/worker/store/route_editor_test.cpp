@@ -1,0 +1,217 @@
+#include "worker/store/route_editor.h"
+
+#include <doctest/doctest.h>
+
+#include <limits>
+#include <map>
+
+#include "tests/unit/worker/store/store_fixtures.h"
+
+using namespace tenantd;
+using namespace tenantd::fixtures;
+
+namespace {
+
+constexpr std::uint32_t dimension = 32;
+const TenantBinding tenant(acme());
+
+struct Bench {
+  explicit Bench(const TenantSettings& wanted = settings(dimension, "potion"))
+      : store(open_store(directory).value()),
+        editor(RouteEditor::open(tenant.context(), *store, wanted).value()),
+        router(editor.make_router(tenant.context())) {}
+  Result<EditOutcome> edit(RouteEditKind kind, RouteDefinition route) {
+    RouteEdit one{kind, std::move(route)};
+    return editor.apply(tenant.context(), std::span(&one, 1));
+  }
+  SnapshotPtr now() { return router->snapshot(tenant.context()).value(); }
+
+  DataDirectory directory;
+  std::unique_ptr<TenantStore> store;
+  RouteEditor editor;
+  std::unique_ptr<TenantRouter> router;
+};
+
+RouteDefinition text_only(std::string id, std::vector<std::string> texts) {
+  RouteDefinition route;
+  route.id = std::move(id);
+  for (std::string& text : texts) route.utterances.push_back({std::move(text), {}, {}});
+  return route;
+}
+
+void check_same_answers(TenantRouter& a, TenantRouter& b, std::mt19937& random) {
+  for (int round = 0; round < 10; ++round) {
+    const auto vector = random_vector(random, dimension);
+    const std::string text = "text " + std::to_string(random());
+    RouteQuery query;
+    query.embedding = vector;
+    query.text = text;
+    query.alternatives_limit = 1000;
+    const auto x = a.route(tenant.context(), query).value();
+    const auto y = b.route(tenant.context(), query).value();
+    CHECK(x.route == y.route);
+    CHECK(x.confidence == y.confidence);
+    REQUIRE(x.alternatives.size() == y.alternatives.size());
+    for (std::size_t i = 0; i < x.alternatives.size(); ++i) {
+      CHECK(x.alternatives[i].route == y.alternatives[i].route);
+      CHECK(x.alternatives[i].confidence == y.alternatives[i].confidence);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("after any edits the router answers as one built from scratch and as one restarted") {
+  std::mt19937 random(21);
+  Bench bench;
+  std::map<std::string, RouteDefinition> model;
+  for (unsigned step = 0; step < 120; ++step) {
+    const std::string id = std::to_string(100 + random() % 12);
+    const auto kind = static_cast<RouteEditKind>(random() % 4);
+    RouteDefinition route = sample_route(id, dimension, 1 + random() % 5, step);
+    const bool exists = model.contains(id);
+    const auto outcome = bench.edit(kind, route);
+    const bool needs = kind == RouteEditKind::add_utterances || kind == RouteEditKind::remove;
+    CHECK(outcome.has_value() == (kind == RouteEditKind::put || needs == exists));
+    if (!outcome) continue;
+    if (kind == RouteEditKind::remove) {
+      model.erase(id);
+    } else if (kind == RouteEditKind::add_utterances) {
+      for (const auto& added : route.utterances) model[id].utterances.push_back(added);
+    } else {
+      model[id] = route;
+    }
+    CHECK(outcome->routes == model.size());
+    CHECK(outcome->snapshot_version == bench.now()->version);
+    if (step % 15 != 14) continue;
+    std::vector<RouteDefinition> all;
+    for (const auto& [key, value] : model) all.push_back(value);
+    TenantRouter rebuilt(acme(), snapshot(all, settings(dimension, "potion")));
+    check_same_answers(*bench.router, rebuilt, random);
+  }
+  const std::uint64_t version = bench.now()->version;
+  auto running = std::move(bench.router);
+  bench.store.reset();
+  auto store = open_store(bench.directory).value();
+  auto editor = RouteEditor::open(tenant.context(), *store, settings(dimension, "potion")).value();
+  auto router = editor.make_router(tenant.context());
+  check_same_answers(*running, *router, random);
+  CHECK(router->snapshot(tenant.context()).value()->version == version);
+}
+
+TEST_CASE("each bad edit has its typed error and changes nothing") {
+  TenantSettings limited = settings(dimension, "potion");
+  limited.max_routes = 2;
+  limited.max_embeddings = 6;
+  Bench bench(limited);
+  REQUIRE(bench.edit(RouteEditKind::add, sample_route("a", dimension, 2, 1)));
+  const auto code = [&](RouteEditKind kind, RouteDefinition route) {
+    const auto outcome = bench.edit(kind, std::move(route));
+    REQUIRE_FALSE(outcome.has_value());
+    return outcome.error().code;
+  };
+  const auto changed = [](auto change) {
+    RouteDefinition route = sample_route("b", dimension, 2, 2);
+    change(route);
+    return route;
+  };
+  CHECK(code(RouteEditKind::add, sample_route("a", dimension, 2, 1)) == ErrorCode::already_exists);
+  CHECK(code(RouteEditKind::remove, sample_route("x", dimension, 1, 1)) == ErrorCode::not_found);
+  CHECK(code(RouteEditKind::add_utterances, sample_route("x", dimension, 1, 1)) ==
+        ErrorCode::not_found);
+  CHECK(code(RouteEditKind::put, sample_route("", dimension, 1, 1)) == ErrorCode::invalid_argument);
+  CHECK(code(RouteEditKind::put, sample_route("b", dimension, 0, 1)) ==
+        ErrorCode::invalid_argument);
+  CHECK(code(RouteEditKind::add_utterances, sample_route("a", dimension, 0, 1)) ==
+        ErrorCode::invalid_argument);
+  CHECK(code(RouteEditKind::put, sample_route("b", dimension + 1, 1, 1)) ==
+        ErrorCode::wrong_dimension);
+  CHECK(code(RouteEditKind::put, changed([](auto& r) {
+               r.utterances[1].embedding[3] = std::numeric_limits<float>::quiet_NaN();
+             })) == ErrorCode::invalid_vector);
+  CHECK(code(RouteEditKind::put, changed([](auto& r) {
+               r.utterances[1].embedding.assign(dimension, 0.0F);
+             })) == ErrorCode::invalid_vector);
+  CHECK(code(RouteEditKind::put, changed([](auto& r) { r.utterances[0].encoder = "other"; })) ==
+        ErrorCode::encoder_mismatch);
+  CHECK(code(RouteEditKind::put, text_only("b", {"a text alone"})) ==
+        ErrorCode::encoder_unavailable);
+  CHECK(code(RouteEditKind::put, sample_route("b", dimension, 5, 1)) ==
+        ErrorCode::resource_exhausted);
+  CHECK(code(RouteEditKind::add_utterances, sample_route("a", dimension, 5, 1)) ==
+        ErrorCode::resource_exhausted);
+  CHECK(bench.edit(RouteEditKind::add, sample_route("b", dimension, 2, 1)));
+  CHECK(code(RouteEditKind::add, sample_route("c", dimension, 1, 1)) ==
+        ErrorCode::resource_exhausted);
+  CHECK(bench.editor.apply(tenant.context(), {}).error().code == ErrorCode::invalid_argument);
+  RouteEdit edit{RouteEditKind::remove, sample_route("a", dimension, 1, 1)};
+  CHECK(bench.editor.apply(binding("globex").context(), std::span(&edit, 1)).error().code ==
+        ErrorCode::no_tenant);
+  CHECK(load_all(*bench.store)->size() == 2);
+  CHECK(bench.now()->set->routes.size() == 2);
+}
+
+TEST_CASE("the built-in encoder fills in vectors, which a restart reads and does not make") {
+  Bench bench(settings(dimension));
+  REQUIRE(bench.edit(RouteEditKind::add, text_only("parcel", {"where is my parcel"})));
+  CHECK(bench.edit(RouteEditKind::add, text_only("dots", {"..."})).error().code ==
+        ErrorCode::invalid_argument);
+  const auto stored = load_all(*bench.store).value();
+  REQUIRE(stored.size() == 1);
+  CHECK(stored[0].utterances[0].encoder == "hash-v1");
+  CHECK(stored[0].utterances[0].embedding.size() == dimension);
+  RouteQuery query;
+  query.text = "Where is my parcel?";
+  CHECK(bench.router->route(tenant.context(), query)->route == "parcel");
+  // A client's own vector of the same encoder is taken as it is; another's is refused.
+  RouteDefinition own = sample_route("own", dimension, 1, 1);
+  CHECK(bench.edit(RouteEditKind::add, own).error().code == ErrorCode::encoder_mismatch);
+  own.utterances[0].encoder = "hash";
+  CHECK(bench.edit(RouteEditKind::add, own));
+}
+
+TEST_CASE("settings change live and vectors stay where they are") {
+  Bench bench;
+  REQUIRE(bench.edit(RouteEditKind::add, sample_route("a", dimension, 3, 1)));
+  REQUIRE(bench.edit(RouteEditKind::add, sample_route("b", dimension, 3, 3)));
+  const auto set = bench.now()->set;
+  TenantSettings next = settings(dimension, "potion");
+  next.router.threshold = 1.0F;
+  (void)next.router.fallback_route.assign("elsewhere");
+  REQUIRE(bench.editor.apply_settings(tenant.context(), next));
+  std::mt19937 random(4);
+  const auto vector = random_vector(random, dimension);
+  RouteQuery query;
+  query.embedding = vector;
+  CHECK(bench.router->route(tenant.context(), query)->route == "elsewhere");
+  next.router.threshold = 0.0F;
+  next.router.aggregation = Aggregation::centroid;
+  REQUIRE(bench.editor.apply_settings(tenant.context(), next));
+  CHECK_FALSE(bench.router->route(tenant.context(), query)->is_fallback);
+  CHECK(bench.now()->set == set);
+  next.router.dimension = 64;
+  CHECK(bench.editor.apply_settings(tenant.context(), next).error().code == ErrorCode::unsupported);
+  next = settings(dimension, "other");
+  CHECK(bench.editor.apply_settings(tenant.context(), next).error().code == ErrorCode::unsupported);
+  bench.router.reset();
+  bench.store.reset();
+  auto store = open_store(bench.directory).value();
+  CHECK(RouteEditor::open(tenant.context(), *store, settings(64, "potion")).error().code ==
+        ErrorCode::wrong_dimension);
+}
+
+TEST_CASE("large sets are recalibrated when they grew, and when asked to settle") {
+  Bench bench(settings(dimension, "potion"));
+  for (unsigned i = 0; i < 12; ++i) {
+    REQUIRE(
+        bench.edit(RouteEditKind::add, sample_route(std::to_string(100 + i), dimension, 50, i)));
+  }
+  REQUIRE(bench.editor.settle(tenant.context()));
+  const Calibration fitted = bench.now()->calibration;
+  CHECK(fitted.fitted_utterances == 600);
+  REQUIRE(bench.edit(RouteEditKind::add, sample_route("900", dimension, 20, 99)));
+  CHECK(bench.now()->calibration == fitted);
+  CHECK(bench.editor.settle(tenant.context()).value());
+  CHECK(bench.now()->calibration.fitted_utterances == 620);
+  CHECK_FALSE(bench.editor.settle(tenant.context()).value());
+}

@@ -1,0 +1,87 @@
+// A directory of its own for each test of the store, removed at its end.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/unit/worker/router/fixtures.h"
+#include "worker/store/route_editor.h"
+#include "worker/store/tenant_store.h"
+
+namespace tenantd::fixtures {
+
+class DataDirectory {
+ public:
+  DataDirectory() {
+    std::string name = (std::filesystem::temp_directory_path() / "tenantd-store-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) std::abort();
+    path_ = name;
+  }
+  ~DataDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  DataDirectory(const DataDirectory&) = delete;
+  DataDirectory& operator=(const DataDirectory&) = delete;
+
+  [[nodiscard]] std::string database() const { return (path_ / "tenant.db").string(); }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline TenantId acme() { return TenantId::parse("acme").value(); }
+
+inline Result<std::unique_ptr<TenantStore>> open_store(const DataDirectory& directory,
+                                                       std::uint64_t max_bytes = 0) {
+  return TenantStore::open(acme(), directory.database(), max_bytes);
+}
+
+inline Result<std::vector<RouteDefinition>> load_all(TenantStore& store) {
+  std::vector<RouteDefinition> routes;
+  const TenantBinding tenant(acme());
+  const auto take = [&routes](RouteDefinition route) -> Status {
+    routes.push_back(std::move(route));
+    return {};
+  };
+  const auto version = store.load(tenant.context(), take);
+  if (!version) return fail(version.error());
+  return routes;
+}
+
+inline std::string read_bytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+inline void write_bytes(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+// With a vector and a text an utterance; `seed` decides all.
+inline RouteDefinition sample_route(std::string id, std::uint32_t dimension, std::size_t utterances,
+                                    unsigned seed) {
+  std::mt19937 random(seed);
+  RouteDefinition route;
+  route.id = std::move(id);
+  route.description = "sample";
+  route.metadata = R"({"seed": 1})";
+  route.tags = {"one", "two words"};
+  if (seed % 2 == 0) route.threshold = 0.0F;
+  for (std::size_t i = 0; i < utterances; ++i) {
+    Utterance& utterance = route.utterances.emplace_back();
+    utterance.text = "text ";
+    utterance.text += std::to_string(random());
+    utterance.embedding = random_vector(random, dimension);
+    utterance.encoder = "potion";
+  }
+  return route;
+}
+
+}  // namespace tenantd::fixtures

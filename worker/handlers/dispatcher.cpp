@@ -1,0 +1,162 @@
+#include "worker/handlers/dispatcher.h"
+
+#include <string>
+#include <utility>
+
+#include "shared/base/clock.h"
+#include "worker/handlers/edit_handler.h"
+#include "worker/handlers/frames.h"
+#include "worker/handlers/page_handler.h"
+#include "worker/handlers/route_handler.h"
+#include "worker/handlers/stats_handler.h"
+
+namespace tenantd {
+namespace {
+
+Error protocol_fault(std::string message) {
+  Error error;
+  error.code = ErrorCode::protocol_error;
+  error.message = std::move(message);
+  return error;
+}
+
+// What a client may send once the transport is agreed, by the protocol's own table.
+Status check_rules(const FrameHeader& header) {
+  if (header.flags != 0) return fail(protocol_fault("flags must be 0"));
+  const MessageRule* const rule = find_message_rule(header.type);
+  if (rule == nullptr) {
+    return fail(protocol_fault("unknown message type " + std::to_string(header.type)));
+  }
+  const bool to_worker = rule->sender == Sender::client || rule->sender == Sender::client_to_worker;
+  if (!to_worker || rule->type == MessageType::choose_transport) {
+    return fail(protocol_fault("a client may not send " + std::string(rule->name) + " here"));
+  }
+  if (header.request_id == 0) return fail(protocol_fault("a request needs a request_id"));
+  return {};
+}
+
+UsageSample sample_of(const FrameHeader& header) {
+  UsageSample sample;
+  sample.operation = static_cast<MessageType>(header.type);
+  sample.request_bytes = header.size;
+  return sample;
+}
+
+}  // namespace
+
+Error store_degraded_error(const StoreHealth& health) {
+  Error error;
+  error.code = ErrorCode::store_degraded;
+  error.message = "the tenant's store is degraded";
+  if (!health.reason.empty()) error.message += ": " + health.reason;
+  error.hint = "see tenantctl tenant status";
+  return error;
+}
+
+Dispatched Dispatcher::dispatch(std::uint64_t attachment_id, const ExecutionContext& context,
+                                const FrameHeader& header, std::span<const std::byte> payload,
+                                std::vector<std::byte>& out) {
+  const Call call{attachment_id, context, header, payload, out};
+  const Status allowed = check_rules(header);
+  if (!allowed) return fault(call, allowed.error());
+  if (header.deadline_ns != 0 && header.deadline_ns <= monotonic_ns()) {
+    const Result<Pong> late = fail(ErrorCode::deadline_exceeded, "the deadline had passed");
+    return answer(call, late, sample_of(header));
+  }
+  switch (static_cast<MessageType>(header.type)) {
+    case MessageType::ping:
+      if (!payload.empty()) return fault(call, protocol_fault("malformed message"));
+      return answer(call, Result<Pong>(Pong{}), sample_of(header));
+    case MessageType::route:
+      return route(call);
+    case MessageType::routes_edit:
+      return edit(call);
+    case MessageType::routes_page_request:
+      return page(call);
+    case MessageType::tenant_stats_request:
+      return stats(call);
+    default:  // the table has a message for workers that this version cannot do
+      return answer(call, Result<Pong>(fail(ErrorCode::unsupported, "not known here")),
+                    sample_of(header));
+  }
+}
+
+Dispatched Dispatcher::fault(const Call& call, const Error& error) {
+  append_error(call.out, call.header.request_id, error);
+  return Dispatched::peer_fault;
+}
+
+template <class T>
+Dispatched Dispatcher::answer(const Call& call, const Result<T>& reply, UsageSample sample) {
+  const std::size_t before = call.out.size();
+  const bool answered = append_answer(call.out, call.header.request_id, reply);
+  ++services_.counters.requests;
+  if (!answered) ++services_.counters.errors;
+  sample.failed = !answered;
+  sample.reply_bytes = static_cast<std::uint32_t>(call.out.size() - before - sizeof(FrameHeader));
+  if (usage_) usage_(sample);
+  return Dispatched::answered;
+}
+
+Dispatched Dispatcher::route(const Call& call) {
+  const auto request = decode<RouteRequest>(call.payload);
+  if (!request) return fault(call, request.error());
+  UsageSample sample = sample_of(call.header);
+  sample.text_bytes = static_cast<std::uint32_t>(request->text.size());
+  const Status attributes = check_attributes(*request);
+  if (!attributes) {
+    return answer(call, Result<RouteReply>(tl::unexpected(attributes.error())), sample);
+  }
+  sample.user = request->user;
+  sample.department = request->department;
+  sample.labels = request->labels;
+  return answer(call, handle_route(services_, call.context, *request), sample);
+}
+
+Dispatched Dispatcher::edit(const Call& call) {
+  auto request = decode<RoutesEdit>(call.payload);
+  if (!request) return fault(call, request.error());
+  Status taken = check_edit(services_, *request);
+  if (taken) {
+    EditJob job;
+    job.attachment_id = call.attachment_id;
+    job.request_id = call.header.request_id;
+    job.deadline_ns = call.header.deadline_ns;
+    job.context = &call.context;
+    job.edits = to_edits(std::move(*request));
+    taken = submit_edit_(std::move(job));
+    if (taken) return Dispatched::deferred;
+  }
+  return answer(call, Result<RoutesEdited>(tl::unexpected(taken.error())), sample_of(call.header));
+}
+
+Dispatched Dispatcher::page(const Call& call) {
+  const auto request = decode<RoutesPageRequest>(call.payload);
+  if (!request) return fault(call, request.error());
+  return answer(call, handle_page(services_, call.context, *request), sample_of(call.header));
+}
+
+Dispatched Dispatcher::stats(const Call& call) {
+  const auto request = decode<TenantStatsRequest>(call.payload);
+  if (!request) return fault(call, request.error());
+  return answer(call, handle_stats(services_, call.context), sample_of(call.header));
+}
+
+void Dispatcher::finish_edit(const EditResult& result, std::vector<std::byte>& out) {
+  const std::size_t before = out.size();
+  const bool answered = append_answer(out, result.request_id, result.edited);
+  ++services_.counters.requests;
+  if (!answered) ++services_.counters.errors;
+  UsageSample sample;
+  sample.operation = MessageType::routes_edit;
+  sample.failed = !answered;
+  sample.reply_bytes = static_cast<std::uint32_t>(out.size() - before - sizeof(FrameHeader));
+  if (usage_) usage_(sample);
+}
+
+void Dispatcher::count_lost_answer(const EditResult& result) noexcept {
+  ++services_.counters.requests;
+  if (!result.edited) ++services_.counters.errors;
+}
+
+}  // namespace tenantd

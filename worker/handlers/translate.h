@@ -1,0 +1,18 @@
+// Between the protocol's messages and the router's types, field by field.
+//
+// Runs in: worker. Values are moved, not judged: the router validates.
+#pragma once
+
+#include <vector>
+
+#include "shared/protocol/routing_messages.h"
+#include "worker/router/types.h"
+
+namespace tenantd {
+
+// Views of the result point where the request's do.
+[[nodiscard]] RouteQuery to_query(const RouteRequest& request);
+[[nodiscard]] RouteReply to_reply(RouteDecision&& decision);
+[[nodiscard]] std::vector<RouteEdit> to_edits(RoutesEdit&& message);
+
+}  // namespace tenantd

@@ -1,0 +1,69 @@
+// A route as the router holds it: immutable, shared between snapshots, in chunks of utterances.
+//
+// Runs in: worker; built by the editor thread, read by the loop thread. Built from validated
+// definitions only. An edit copies at most one chunk of the route that it touches.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/encoder/tokenizer.h"
+#include "worker/router/matrix.h"
+#include "worker/router/types.h"
+
+namespace tenantd {
+
+inline constexpr std::size_t max_chunk_rows = 1024;
+
+// A word's uses in one chunk.
+struct ChunkPosting {
+  std::uint32_t utterance;  // index in the chunk
+  std::uint32_t count;
+};
+
+// Up to max_chunk_rows utterances that all have a vector of one encoder, or all have none.
+struct UtteranceChunk {
+  std::vector<std::string> texts;  // one an utterance; empty: vector only
+  std::string encoder;             // empty: no vectors
+  Matrix vectors;                  // row i belongs to texts[i]; L2-normalised
+  // Inverted: words[w] has postings[posting_starts[w]] .. postings[posting_starts[w + 1]).
+  std::vector<std::uint64_t> words;  // hashes, ascending
+  std::vector<std::uint32_t> posting_starts;
+  std::vector<ChunkPosting> postings;
+  std::vector<std::uint32_t> lengths;  // words an utterance
+
+  [[nodiscard]] std::size_t size() const noexcept { return texts.size(); }
+};
+
+struct RouteBlock {
+  std::string id;
+  std::string description;
+  std::string metadata;
+  std::optional<float> threshold;
+  std::vector<std::string> tags;
+  std::vector<std::shared_ptr<const UtteranceChunk>> chunks;
+  std::size_t utterance_count = 0;
+  std::size_t vector_count = 0;
+  std::size_t text_count = 0;
+  std::vector<double> vector_sum;  // of all normalised vectors, in order; empty without vectors
+  Matrix centroid;                 // one row, normalised; none if the vectors cancel out
+
+  // Everything that the route was made of; vectors come back normalised. `with_vectors` false
+  // leaves embeddings empty and names their encoder only.
+  [[nodiscard]] RouteDefinition definition(bool with_vectors) const;
+  [[nodiscard]] const std::string& text_of(std::size_t utterance) const;
+};
+
+// `route` is valid and each of its embeddings has `dimension` floats or none.
+[[nodiscard]] std::shared_ptr<const RouteBlock> build_route(const RouteDefinition& route,
+                                                            std::uint32_t dimension);
+// A copy of `base` with `added` behind its utterances; full chunks are shared.
+[[nodiscard]] std::shared_ptr<const RouteBlock> append_utterances(const RouteBlock& base,
+                                                                  std::span<const Utterance> added,
+                                                                  std::uint32_t dimension);
+
+}  // namespace tenantd

@@ -1,0 +1,25 @@
+// One state of a tenant's router: routes, settings and calibration that belong together.
+//
+// Runs in: worker. Immutable; the editor thread makes the next one while the loop thread answers
+// from this.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "shared/contract/tenant_settings.h"
+#include "worker/router/calibration.h"
+#include "worker/router/route_set.h"
+
+namespace tenantd {
+
+struct RouteSnapshot {
+  std::shared_ptr<const RouteSet> set;
+  TenantSettings settings;
+  Calibration calibration;
+  std::size_t edited_since_fit = 0;  // utterances; 0: the calibration is exact
+  std::uint64_t version = 0;         // rises with every edit, also over restarts
+};
+using SnapshotPtr = std::shared_ptr<const RouteSnapshot>;
+
+}  // namespace tenantd

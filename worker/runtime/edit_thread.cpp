@@ -1,0 +1,95 @@
+#include "worker/runtime/edit_thread.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <system_error>
+#include <utility>
+
+namespace tenantd {
+
+EditThread::EditThread(Loop& loop, IdleWork idle_work)
+    : idle_work_(std::move(idle_work)), done_(loop, [this] { complete(); }) {}
+
+EditThread::~EditThread() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+Status EditThread::submit(Job job, std::size_t most_jobs) {
+  if (most_jobs == 0 || most_jobs > max_jobs) most_jobs = max_jobs;
+  if (in_flight_ >= most_jobs) {
+    Error error;
+    error.code = ErrorCode::resource_exhausted;
+    error.message = std::to_string(in_flight_) + " edits are waiting already";
+    error.retry_after_ms = 50;
+    return fail(std::move(error));
+  }
+  if (!thread_.joinable()) {
+    // Signals are the loop thread's: the new thread inherits a mask with all of them blocked.
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool failed = false;
+    try {
+      thread_ = std::thread([this] { work(); });
+    } catch (const std::system_error&) {
+      failed = true;
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (failed) return fail(ErrorCode::unavailable, "the editor thread cannot be started");
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    jobs_.push_back(std::move(job));
+  }
+  ++in_flight_;
+  wake_.notify_one();
+  return {};
+}
+
+void EditThread::work() {
+  bool idle_pending = true;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (jobs_.empty()) {
+      if (stopping_) return;
+      if (idle_pending) {
+        lock.unlock();
+        idle_pending = idle_work_();
+        lock.lock();
+      } else {
+        wake_.wait(lock);
+      }
+      continue;
+    }
+    const Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    lock.unlock();
+    Completion completion = job();
+    lock.lock();
+    completions_.push_back(std::move(completion));
+    done_.send();
+    idle_pending = true;
+  }
+}
+
+void EditThread::complete() {
+  std::deque<Completion> ready;
+  {
+    const std::lock_guard lock(mutex_);
+    ready.swap(completions_);
+  }
+  for (const Completion& completion : ready) {
+    --in_flight_;
+    completion();
+  }
+}
+
+}  // namespace tenantd

@@ -1,0 +1,55 @@
+// The editor thread: everything that waits for the disk, one job after the other.
+//
+// Runs in: worker; the thread starts with the first job. The loop thread submits and gets
+// completions back on the loop; the jobs' own objects (store, editor) belong to this thread
+// meanwhile.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "shared/base/error.h"
+#include "shared/loop/loop.h"
+
+namespace tenantd {
+
+class EditThread {
+ public:
+  // Runs on the loop thread after its job.
+  using Completion = std::function<void()>;
+  // Runs on the editor thread; must not throw.
+  using Job = std::function<Completion()>;
+  // Runs on the editor thread when no job waits; true: there is more of it to do.
+  using IdleWork = std::function<bool()>;
+
+  static constexpr std::size_t max_jobs = 64;
+
+  EditThread(Loop& loop, IdleWork idle_work);
+  ~EditThread();  // finishes the jobs that were taken; their completions are dropped
+
+  // Errors: resource_exhausted (`most_jobs`, at most max_jobs, are not completed yet; 0 means
+  // max_jobs), unavailable (the thread cannot be started).
+  [[nodiscard]] Status submit(Job job, std::size_t most_jobs = 0);
+  // Loop thread: jobs taken and not completed.
+  [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
+  [[nodiscard]] bool started() const noexcept { return thread_.joinable(); }
+
+ private:
+  void work();
+  void complete();
+
+  IdleWork idle_work_;
+  std::size_t in_flight_ = 0;  // loop thread's
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Job> jobs_;                // guarded by mutex_
+  std::deque<Completion> completions_;  // guarded by mutex_
+  bool stopping_ = false;               // guarded by mutex_
+  Async done_;
+  std::thread thread_;
+};
+
+}  // namespace tenantd

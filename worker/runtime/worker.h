@@ -1,0 +1,85 @@
+// One tenant's worker: wires link, attachments, handlers, editor and store, and ends them in order.
+//
+// Runs in: worker, loop thread. opening → serving → draining → stopped. A store that cannot be read
+// does not keep the worker from serving: it says why in its status and in every answer.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "shared/contract/launch_spec.h"
+#include "worker/runtime/attachment_set.h"
+#include "worker/runtime/edit_thread.h"
+#include "worker/runtime/supervisor_link.h"
+#include "worker/runtime/tenant_data.h"
+
+namespace tenantd {
+
+struct WorkerOptions {
+  LaunchSpec spec{};  // validated: kind, magic, version, tenant id, settings
+  std::string data_directory;
+  std::string link_socket_path;
+  std::uint64_t handshake_timeout_ms = 5'000;
+  std::uint64_t stall_timeout_ms = 30'000;
+  std::uint64_t store_lock_timeout_ms = 10'000;
+};
+
+class Worker {
+ public:
+  // Called once the data is open and before a byte from a client is read.
+  using LockDown = std::function<Status()>;
+
+  Worker(Loop& loop, TenantId tenant, WorkerOptions options, LockDown lock_down);
+  ~Worker();
+
+  // Returns at once; the loop does the rest and is stopped when exit_code() is final.
+  void start(UniqueFd link);
+  // As if the supervisor had said Drain.
+  void drain(DrainReason reason, std::uint64_t timeout_ms, ExitCode exit_code = ExitCode::clean);
+  [[nodiscard]] ExitCode exit_code() const noexcept { return exit_code_; }
+  // True when a job is stuck beyond the drain timeout: leave by _exit, not by destructors.
+  [[nodiscard]] bool must_leave_at_once() const noexcept { return !edits_.idle(); }
+
+ private:
+  // The editor thread and what it works on, ended in this order.
+  struct Edits {
+    TenantData data;
+    std::optional<EditThread> thread;
+    [[nodiscard]] bool idle() const noexcept { return !thread || thread->in_flight() == 0; }
+  };
+  enum class Phase : std::uint8_t { opening, serving, draining, stopped };
+
+  [[nodiscard]] LinkEvents link_events();
+  void try_open();
+  void serve();
+  [[nodiscard]] Status submit_edit(EditJob job);
+  void on_edit_done(const EditResult& result);
+  void apply_settings(const TenantSettings& settings);
+  void check_store_health();
+  void send_status();
+  void take_log_pipe(const UniqueFd& pipe);
+  void finish_when_idle();
+  void stop(ExitCode exit_code);
+
+  Loop& loop_;
+  WorkerOptions options_;
+  LockDown lock_down_;
+  TenantBinding binding_;
+  Logger log_;
+  HandlerServices services_;
+  std::uint64_t metered_requests_ = 0;
+  Edits edits_;
+  Dispatcher dispatcher_;
+  std::unique_ptr<AttachmentSet> attachments_;
+  SupervisorLink link_;
+  Timer open_timer_;
+  Timer drain_timer_;
+  std::uint64_t open_deadline_ns_ = 0;
+  Phase phase_ = Phase::opening;
+  bool attachments_gone_ = false;
+  ExitCode exit_code_ = ExitCode::failed;
+  ExitCode drained_code_ = ExitCode::clean;
+};
+
+}  // namespace tenantd

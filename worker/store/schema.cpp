@@ -1,0 +1,78 @@
+#include "worker/store/schema.h"
+
+#include <array>
+#include <string>
+
+namespace tenantd {
+namespace {
+
+// migrations[n] leads from version n to n + 1. Append only.
+constexpr std::array<const char*, schema_version> migrations{
+    // An embedding is little-endian float32 as the client sent it; its length is 4 · dimension. A
+    // checksum
+    // covers what its row holds: SQLite itself would not notice a flipped bit inside a value.
+    R"sql(
+CREATE TABLE tenants(
+  tenant_id TEXT NOT NULL PRIMARY KEY,
+  snapshot_version INTEGER NOT NULL,
+  route_count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE routes(
+  tenant_id TEXT NOT NULL REFERENCES tenants(tenant_id),
+  route_id TEXT NOT NULL,
+  description TEXT NOT NULL,
+  metadata TEXT NOT NULL,
+  tags TEXT NOT NULL,
+  threshold REAL,
+  utterance_count INTEGER NOT NULL,
+  checksum INTEGER NOT NULL,
+  PRIMARY KEY(tenant_id, route_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE utterances(
+  tenant_id TEXT NOT NULL,
+  route_id TEXT NOT NULL,
+  ordinal INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  encoder TEXT NOT NULL,
+  embedding BLOB NOT NULL,
+  checksum INTEGER NOT NULL,
+  PRIMARY KEY(tenant_id, route_id, ordinal),
+  FOREIGN KEY(tenant_id, route_id) REFERENCES routes(tenant_id, route_id)
+) STRICT, WITHOUT ROWID;
+)sql"};
+
+Status run_migration(Database& database, std::int64_t from) {
+  Result<Transaction> transaction = Transaction::begin(database);
+  if (!transaction) return fail(transaction.error());
+  Status status = database.execute(migrations[static_cast<std::size_t>(from)]);
+  if (!status) return status;
+  const std::string marks = "PRAGMA user_version=" + std::to_string(from + 1) +
+                            "; PRAGMA application_id=" + std::to_string(schema_application_id);
+  if (status = database.execute(marks.c_str()); !status) return status;
+  return transaction->commit();
+}
+
+}  // namespace
+
+Status migrate(Database& database) {
+  const Result<std::int64_t> version = database.query_integer("PRAGMA user_version");
+  if (!version) return fail(version.error());
+  const Result<std::int64_t> application = database.query_integer("PRAGMA application_id");
+  if (!application) return fail(application.error());
+  const bool is_new = *version == 0 && *application == 0;
+  if (!is_new && *application != schema_application_id) {
+    return fail(ErrorCode::store_degraded, "the database belongs to another program");
+  }
+  if (*version > schema_version || *version < 0) {
+    return fail(ErrorCode::unsupported,
+                "the database has schema version " + std::to_string(*version) +
+                    ", this program knows up to " + std::to_string(schema_version),
+                "run the release that wrote it, or a later one");
+  }
+  for (std::int64_t from = *version; from < schema_version; ++from) {
+    if (Status status = run_migration(database, from); !status) return status;
+  }
+  return {};
+}
+
+}  // namespace tenantd

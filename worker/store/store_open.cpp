@@ -1,0 +1,143 @@
+// Opening a tenant's store: the lease, the file that must not be lost, the schema, the statements.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <optional>
+
+#include "worker/store/schema.h"
+#include "worker/store/store_statements.h"
+
+namespace tenantd {
+namespace {
+
+// Above it reading every page at start costs too long: rows have checksums, and a page that SQLite
+// finds damaged later degrades the store then.
+constexpr std::uint64_t quick_check_limit_bytes = 32ULL * 1024 * 1024;
+
+// Size in bytes; nothing if there is no file.
+std::optional<std::uint64_t> file_size(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return std::nullopt;
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+Status sync_directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return fail_errno("open the data directory", errno);
+  const int result = ::fsync(fd);
+  const int saved_errno = errno;
+  ::close(fd);
+  if (result != 0) return fail_errno("fsync the data directory", saved_errno);
+  return {};
+}
+
+// A database appears under its name complete or not at all, so an empty file is damage, not a new
+// store.
+Status create_database(const std::string& path) {
+  const std::string draft = path + ".new";
+  for (const char* suffix : {"", "-wal", "-journal", "-shm"}) {
+    (void)::unlink((draft + suffix).c_str());
+  }
+  {
+    Result<Database> database = Database::open(draft, Database::Mode::create);
+    if (!database) return fail(database.error());
+    if (Status status = migrate(*database); !status) return status;
+    const Result<std::int64_t> busy = database->query_integer("PRAGMA wal_checkpoint(TRUNCATE)");
+    if (!busy) return fail(busy.error());
+  }
+  if (::rename(draft.c_str(), path.c_str()) != 0) return fail_errno("rename the database", errno);
+  return sync_directory_of(path);
+}
+
+Result<Database> open_database(const std::string& path) {
+  const std::optional<std::uint64_t> size = file_size(path);
+  if (!size) {
+    if (file_size(path + "-wal").value_or(0) != 0) {
+      return fail(ErrorCode::store_degraded, "the database file is missing, but its log is there",
+                  "restore the file, or remove the log to begin anew");
+    }
+    if (Status status = create_database(path); !status) return fail(status.error());
+  } else if (*size == 0) {
+    return fail(ErrorCode::store_degraded, "the database is corrupt: the file is empty",
+                "restore a backup, or remove the file to begin anew");
+  }
+  Result<Database> database = Database::open(path, Database::Mode::open_existing);
+  if (!database) return database;
+  if (Status status = migrate(*database); !status) return fail(status.error());
+  if (size.value_or(0) > quick_check_limit_bytes) return database;
+  Result<Statement> check = database->prepare("PRAGMA quick_check(1)");
+  if (!check) return fail(check.error());
+  const Result<bool> row = check->step();
+  if (!row) return fail(row.error());
+  if (*row && check->text(0) != "ok") {
+    return fail(ErrorCode::store_degraded,
+                "the database is corrupt: " + std::string(check->text(0)),
+                "the file was left as it is; restore a backup");
+  }
+  check->done();
+  return database;
+}
+
+constexpr std::array<std::string_view, 11> statement_texts{
+    "INSERT INTO tenants VALUES(?1, 0, 0) ON CONFLICT DO NOTHING",
+    "SELECT snapshot_version, route_count FROM tenants WHERE tenant_id = ?1",
+    "UPDATE tenants SET snapshot_version = snapshot_version + 1, route_count = route_count + ?2"
+    " WHERE tenant_id = ?1 RETURNING snapshot_version",
+    "SELECT route_id, description, metadata, tags, threshold, utterance_count, checksum"
+    " FROM routes WHERE tenant_id = ?1 ORDER BY route_id",
+    "SELECT utterance_count FROM routes WHERE tenant_id = ?1 AND route_id = ?2",
+    "INSERT INTO routes VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    "UPDATE routes SET utterance_count = utterance_count + ?3"
+    " WHERE tenant_id = ?1 AND route_id = ?2",
+    "DELETE FROM routes WHERE tenant_id = ?1 AND route_id = ?2",
+    "SELECT ordinal, text, encoder, embedding, checksum FROM utterances"
+    " WHERE tenant_id = ?1 AND route_id = ?2 ORDER BY ordinal",
+    "INSERT INTO utterances VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    "DELETE FROM utterances WHERE tenant_id = ?1 AND route_id = ?2"};
+
+}  // namespace
+
+Result<std::unique_ptr<TenantStore::Statements>> TenantStore::Statements::prepare(
+    Database& database) {
+  std::array<std::optional<Statement>, statement_texts.size()> all;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    Result<Statement> statement = database.prepare(statement_texts[i]);
+    if (!statement) return fail(statement.error());
+    all[i].emplace(std::move(*statement));
+  }
+  const auto take = [&all](std::size_t i) { return std::move(*all[i]); };
+  return std::unique_ptr<Statements>(new Statements{take(0), take(1), take(2), take(3), take(4),
+                                                    take(5), take(6), take(7), take(8), take(9),
+                                                    take(10)});
+}
+
+void TenantStore::Statements::end_all() noexcept {
+  for (Statement* statement : {&insert_tenant, &select_tenant, &update_tenant, &select_routes,
+                               &select_count, &insert_route, &update_count, &delete_route,
+                               &select_utterances, &insert_utterance, &delete_utterances}) {
+    statement->done();
+  }
+}
+
+Result<std::unique_ptr<TenantStore>> TenantStore::open(TenantId tenant, const std::string& path,
+                                                       std::uint64_t max_storage_bytes) {
+  Result<LockFile> lock = LockFile::acquire(path + ".lock");
+  if (!lock) return fail(lock.error());
+  Result<Database> database = open_database(path);
+  if (!database) return fail(database.error());
+  if (Status status = database->limit_size(max_storage_bytes); !status) {
+    return fail(status.error());
+  }
+  auto statements = Statements::prepare(*database);
+  if (!statements) return fail(statements.error());
+  return std::unique_ptr<TenantStore>(
+      new TenantStore(tenant, std::move(*lock), std::move(*database), std::move(*statements)));
+}
+
+}  // namespace tenantd

@@ -1,0 +1,77 @@
+// A tenant's routes on disk: one SQLite database, one writer, every acknowledged edit durable.
+//
+// Runs in: worker; one thread at a time (the main before the loop runs, then the editor thread),
+// except health(). Trusts neither the file, whose rows carry checksums, nor a tenant id that isn't
+// the context's.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+
+#include "shared/base/error.h"
+#include "shared/database/sqlite.h"
+#include "worker/router/types.h"
+#include "worker/runtime/execution_context.h"
+#include "worker/store/lock_file.h"
+
+namespace tenantd {
+
+class TenantStore {
+ public:
+  // Blocking. Opens `path`, or makes it if neither it nor its log is there; takes the lease
+  // `path`.lock. `max_storage_bytes` bounds the file; 0: no bound. Errors: store_degraded (corrupt,
+  // not a database, read-only; the file is left as it is), unavailable (another writer),
+  // unsupported (newer schema).
+  [[nodiscard]] static Result<std::unique_ptr<TenantStore>> open(TenantId tenant,
+                                                                 const std::string& path,
+                                                                 std::uint64_t max_storage_bytes);
+  ~TenantStore();
+
+  // Blocking. Calls `take` once a route, ascending by id. Returns the stored snapshot version.
+  // Errors: no_tenant, store_degraded, and whatever `take` returned.
+  [[nodiscard]] Result<std::uint64_t> load(const ExecutionContext& context,
+                                           const std::function<Status(RouteDefinition)>& take);
+  // Blocking: returns when the whole batch is durable, or nothing of it is. Returns the new
+  // snapshot version. Errors, `field` naming the route: already_exists (RouteEditKind::add),
+  // not_found (add_utterances, remove); no_tenant; store_degraded with the reason. After corruption
+  // was seen every further edit is refused; a full disk may have room again later.
+  [[nodiscard]] Result<std::uint64_t> apply(const ExecutionContext& context,
+                                            std::span<const RouteEdit> edits);
+  // Live change of the bound. store_degraded.
+  [[nodiscard]] Status set_max_storage(const ExecutionContext& context, std::uint64_t bytes);
+  // Any thread: why the store is degraded; empty: it isn't.
+  [[nodiscard]] std::string degraded_reason() const;
+
+ private:
+  struct Statements;
+  TenantStore(TenantId tenant, LockFile lock, Database database,
+              std::unique_ptr<Statements> statements);
+  [[nodiscard]] Status check(const ExecutionContext& context) const;
+  [[nodiscard]] Result<std::uint64_t> apply_all(std::string_view tenant,
+                                                std::span<const RouteEdit> edits);
+  [[nodiscard]] Result<std::int64_t> apply_one(std::string_view tenant, const RouteEdit& edit);
+  [[nodiscard]] Status insert_route(std::string_view tenant, const RouteDefinition& route);
+  [[nodiscard]] Status insert_utterances(std::string_view tenant, const RouteDefinition& route,
+                                         std::int64_t first_ordinal);
+  [[nodiscard]] Status erase(std::string_view tenant, std::string_view route);
+  [[nodiscard]] Result<bool> read_header(std::string_view tenant, std::string_view route,
+                                         std::int64_t& utterance_count);
+  [[nodiscard]] Result<std::uint64_t> load_all(std::string_view tenant,
+                                               const std::function<Status(RouteDefinition)>& take);
+  [[nodiscard]] Status load_utterances(std::string_view tenant, std::int64_t count,
+                                       RouteDefinition& route);
+  void remember(const Error* error);
+
+  TenantId tenant_;
+  LockFile lock_;
+  Database database_;
+  std::unique_ptr<Statements> statements_;  // before database_ in destruction
+  mutable std::mutex health_mutex_;
+  std::string degraded_reason_;  // guarded by health_mutex_
+  bool corrupt_ = false;         // for good
+};
+
+}  // namespace tenantd
