@@ -36,8 +36,9 @@ struct MountSpec {
 
 struct LaunchSpec {
   static constexpr std::uint32_t magic_value = 0x746e7464;  // "tntd"
-  static constexpr std::uint32_t version_value = 1;
+  static constexpr std::uint32_t version_value = 2;
   static constexpr std::size_t max_mounts = 12;
+  static constexpr std::size_t max_data_files = 8;
 
   std::uint32_t magic = magic_value;
   std::uint32_t version = version_value;
@@ -55,11 +56,24 @@ struct LaunchSpec {
   std::uint64_t processes_limit = 64;       // RLIMIT_NPROC (threads of the uid)
   std::uint32_t host_uid = 0;  // taken by the jail itself only where there is no user namespace
   std::uint32_t host_gid = 0;
+  // The only files of /data: made by the jail where they are missing, none can be added or removed.
+  // None named: a program of somebody else's, which may make its own, as many as it likes.
+  std::uint32_t data_file_count = 0;
+  std::uint32_t reserved = 0;
+  std::array<FixedText<32>, max_data_files> data_files{};
   FixedText<64> hostname{};
   TenantSettings tenant{};  // zero for control
   std::array<MountSpec, max_mounts> mounts{};
 };
 
 static_assert(std::is_trivially_copyable_v<LaunchSpec>);
+
+// Names the files that a program keeps in /data.
+template <std::size_t N>
+void set_data_files(LaunchSpec& spec, const std::array<std::string_view, N>& names) noexcept {
+  static_assert(N <= LaunchSpec::max_data_files);
+  spec.data_file_count = N;
+  for (std::size_t i = 0; i < N; ++i) spec.data_files[i].assign_truncated(names[i]);
+}
 
 }  // namespace tenantd

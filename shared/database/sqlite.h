@@ -3,6 +3,9 @@
 // Runs in: programs that keep a database of their own; one thread at a time. The file's bytes are
 // hostile: defensive mode, no trusted schema, no extensions, no attached databases, no views or
 // triggers. https://www.sqlite.org/security.html
+//
+// Never removes a file: what SQLite would unlink is emptied, because a confined program's files are
+// made for it and are all that it may have. An empty database file is a new one.
 #pragma once
 
 #include <cstdint>

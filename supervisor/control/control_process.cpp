@@ -57,6 +57,8 @@ Result<LaunchedProcess> ControlProcess::launch() {
   LaunchRequest request;
   request.spec.kind = ProgramKind::control;
   request.spec.open_files_limit = 4096;
+  request.spec.file_size_limit_bytes = 1ULL << 30U;  // its ledger has a bounded number of rows
+  set_data_files(request.spec, control_data_files);
   (void)request.spec.hostname.assign("control");
   request.program_path = services_.paths.control_program;
   request.jail_path = services_.paths.jail_program;

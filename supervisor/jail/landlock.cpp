@@ -32,6 +32,9 @@ constexpr std::uint64_t writable_tree =
     file_read_write | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_DIR |
     LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
     LANDLOCK_ACCESS_FS_REFER | truncate_file;
+// A tree whose files are all there: they may be read, written and emptied.
+constexpr std::uint64_t complete_tree =
+    file_read_write | LANDLOCK_ACCESS_FS_READ_DIR | truncate_file;
 constexpr std::uint64_t executable_tree =
     LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 constexpr std::uint64_t executable_file = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE;
@@ -52,6 +55,17 @@ Status allow_beneath(int ruleset, int parent, std::uint64_t access) {
   return {};
 }
 
+// As the program's user, who will own them.
+Status make_data_files(const LaunchSpec& spec, int directory) {
+  for (std::size_t i = 0; i < spec.data_file_count; ++i) {
+    const std::string name(spec.data_files[i].view());
+    const UniqueFd file(::openat(directory, name.c_str(),
+                                 O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+    if (!file) return fail_errno("create data file " + name, errno);
+  }
+  return {};
+}
+
 Status allow_mount(int ruleset, const LaunchSpec& spec, const MountSpec& mount,
                    std::uint64_t handled) {
   const bool own_root = LayerSet(spec.supervisor_layers).has(Layer::mount_namespace);
@@ -61,7 +75,11 @@ Status allow_mount(int ruleset, const LaunchSpec& spec, const MountSpec& mount,
   const UniqueFd parent(::open(path.c_str(), O_PATH | O_CLOEXEC));
   if (!parent) return fail_errno("open " + path, errno);
   std::uint64_t access = executable_tree;
-  if (scratch || mount.kind == MountSpec::Kind::data_bind) access = writable_tree;
+  if (scratch) access = writable_tree;
+  if (mount.kind == MountSpec::Kind::data_bind) {
+    if (auto made = make_data_files(spec, parent.get()); !made) return made;
+    access = spec.data_file_count > 0 ? complete_tree : writable_tree;
+  }
   if (mount.target.view() == link_directory_path) access = LANDLOCK_ACCESS_FS_READ_DIR;
   struct stat info {};
   if (::fstat(parent.get(), &info) != 0) return fail_errno("fstat " + path, errno);

@@ -27,6 +27,20 @@ Status check_mount(const MountSpec& mount, std::size_t index) {
   return {};
 }
 
+Status check_data_files(const LaunchSpec& spec) {
+  if (spec.data_file_count > LaunchSpec::max_data_files) {
+    return refuse("launch spec: too many data files");
+  }
+  for (std::size_t i = 0; i < spec.data_file_count; ++i) {
+    const FixedText<32>& name = spec.data_files[i];
+    if (!name.valid() || name.view().empty() || name.view().front() == '.' ||
+        name.view().find('/') != std::string_view::npos) {
+      return refuse("launch spec: bad name of data file " + std::to_string(i));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 bool is_plain_absolute_path(std::string_view path) noexcept {
@@ -63,7 +77,7 @@ Status check_launch_spec(const LaunchSpec& spec) {
   for (std::size_t i = 0; i < spec.mount_count; ++i) {
     if (auto checked = check_mount(spec.mounts[i], i); !checked) return checked;
   }
-  return {};
+  return check_data_files(spec);
 }
 
 bool has_libraries(const LaunchSpec& spec) noexcept {

@@ -21,9 +21,11 @@ void reset_signals_in_child() noexcept {
   struct sigaction standard {};
   standard.sa_handler = SIG_DFL;
   for (int signal = 1; signal <= SIGRTMAX; ++signal) (void)::sigaction(signal, &standard, nullptr);
-  // A log pipe or link whose supervisor died must not end the program.
+  // A log pipe or link whose supervisor died must not end the program, nor a file at its bound:
+  // both are errors of the call.
   standard.sa_handler = SIG_IGN;
   (void)::sigaction(SIGPIPE, &standard, nullptr);
+  (void)::sigaction(SIGXFSZ, &standard, nullptr);
   sigset_t none;
   (void)::sigemptyset(&none);
   (void)::sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -15,6 +15,11 @@ std::uint64_t open_files_limit(std::uint32_t max_attachments) noexcept {
   return own_files + files_per_attachment * max_attachments;
 }
 
+std::uint64_t file_size_limit_bytes(std::uint64_t max_storage_bytes) noexcept {
+  static constexpr std::uint64_t log_bytes = 64ULL << 20U;
+  return max_storage_bytes == 0 ? 0 : max_storage_bytes + log_bytes;
+}
+
 LiveWorker::LiveWorker(const WorkerServices& services, RunRecord record)
     : services_(services), record_(std::move(record)) {}
 
@@ -158,10 +163,13 @@ void LiveWorker::update_settings(const TenantSettings& settings) {
   message.settings = settings;
   if (!process_->linked()) return;  // sent again when it registers
   // Our unreaped child or a process whose death we have not heard of: the pid is still its own.
-  // Best effort: without it, attachments above the old bound are refused by the worker.
+  // Best effort: without it the old, lower bound holds on.
   const rlimit files{open_files_limit(settings.max_attachments),
                      open_files_limit(settings.max_attachments)};
   (void)::prlimit(record_.pid, RLIMIT_NOFILE, &files, nullptr);
+  const std::uint64_t bytes = file_size_limit_bytes(settings.max_storage_bytes);
+  const rlimit file_size{bytes == 0 ? RLIM_INFINITY : bytes, bytes == 0 ? RLIM_INFINITY : bytes};
+  (void)::prlimit(record_.pid, RLIMIT_FSIZE, &file_size, nullptr);
   if (!process_->send(message)) misbehaved("it does not read its link");
 }
 

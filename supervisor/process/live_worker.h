@@ -33,6 +33,10 @@ struct WorkerServices {
 // RLIMIT_NOFILE of a worker: each attachment takes a socket, a ring's two memories and an eventfd.
 [[nodiscard]] std::uint64_t open_files_limit(std::uint32_t max_attachments) noexcept;
 
+// RLIMIT_FSIZE of a worker: the database's bound, and room for its log while a transaction grows.
+// 0: no bound.
+[[nodiscard]] std::uint64_t file_size_limit_bytes(std::uint64_t max_storage_bytes) noexcept;
+
 class LiveWorker final : public Worker {
  public:
   [[nodiscard]] static Result<std::unique_ptr<LiveWorker>> launched(const WorkerServices& services,

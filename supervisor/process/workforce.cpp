@@ -34,6 +34,9 @@ LaunchSpec Workforce::spec_for(const TenantId& tenant, const TenantConfig& confi
   spec.memory_max_bytes = config.resources.memory_max_bytes;
   (void)spec.hostname.assign(tenant.view());  // a TenantId fits
   spec.tenant = to_tenant_settings(config);
+  spec.file_size_limit_bytes = file_size_limit_bytes(spec.tenant.max_storage_bytes);
+  // A program of the host's owner makes files as it likes.
+  if (program_ == paths_.worker_program) set_data_files(spec, worker_data_files);
   std::vector<std::string_view> targets = {data_path, scratch_path, link_directory_path};
   targets.insert(targets.end(), library_paths_.begin(), library_paths_.end());
   for (const std::string_view target : targets) {

@@ -37,6 +37,9 @@ class Posture(DaemonTest):
         self.assertEqual(entries, ["data", "link", "tmp"])
         data = os.stat(daemon.state_dir / "tenants" / "acme")
         self.assertEqual((data.st_uid, stat.S_IMODE(data.st_mode)), (info["uid"], 0o700))
+        # Made before the worker ran, and all that there can be.
+        files = ["routes.db", "routes.db-journal", "routes.db-wal", "routes.db.lock"]
+        self.assertEqual(sorted(os.listdir(daemon.state_dir / "tenants" / "acme")), files)
 
     def test_posture_is_in_status_for_people_and_machines(self):
         daemon = self.running_tenant()

@@ -1,10 +1,12 @@
 #include "worker/store/lock_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 namespace tenantd {
@@ -28,6 +30,22 @@ Result<LockFile> LockFile::acquire(const std::string& path) {
   error.hint = "it must end or hand over first";
   error.retry_after_ms = 100;
   return fail(std::move(error));
+}
+
+bool LockFile::says_complete() const noexcept {
+  struct stat status {};
+  return ::fstat(fd_, &status) == 0 && status.st_size > 0;
+}
+
+Status LockFile::say_complete() const {
+  if (says_complete()) return {};
+  constexpr std::string_view text = "complete\n";
+  const ssize_t written = ::pwrite(fd_, text.data(), text.size(), 0);
+  if (written != static_cast<ssize_t>(text.size())) {
+    return fail(ErrorCode::store_degraded, "the lock file cannot be written");
+  }
+  if (::fsync(fd_) != 0) return fail_errno("fsync the lock file", errno);
+  return {};
 }
 
 LockFile::LockFile(LockFile&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}

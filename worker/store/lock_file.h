@@ -11,10 +11,16 @@
 
 namespace tenantd {
 
+// The lock file also remembers that a complete database has been beside it: an empty database is
+// damage then, and not a new one.
 class LockFile {
  public:
   // Not blocking. Errors: unavailable (another holder), store_degraded (the file cannot be opened).
   [[nodiscard]] static Result<LockFile> acquire(const std::string& path);
+
+  [[nodiscard]] bool says_complete() const noexcept;
+  // Blocking: durable when it returns.
+  [[nodiscard]] Status say_complete() const;
 
   LockFile(LockFile&& other) noexcept;
   LockFile& operator=(LockFile&&) = delete;

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <optional>
 
 #include "worker/store/schema.h"
@@ -37,40 +36,31 @@ Status sync_directory_of(const std::string& path) {
   return {};
 }
 
-// A database appears under its name complete or not at all, so an empty file is damage, not a new
-// store.
-Status create_database(const std::string& path) {
-  const std::string draft = path + ".new";
-  for (const char* suffix : {"", "-wal", "-journal", "-shm"}) {
-    (void)::unlink((draft + suffix).c_str());
-  }
-  {
-    Result<Database> database = Database::open(draft, Database::Mode::create);
-    if (!database) return fail(database.error());
-    if (Status status = migrate(*database); !status) return status;
-    const Result<std::int64_t> busy = database->query_integer("PRAGMA wal_checkpoint(TRUNCATE)");
-    if (!busy) return fail(busy.error());
-  }
-  if (::rename(draft.c_str(), path.c_str()) != 0) return fail_errno("rename the database", errno);
-  return sync_directory_of(path);
+// The schema is there, in the database's own file and on the disk, before the lock file says so.
+Status complete_database(const std::string& path, Database& database, const LockFile& lock) {
+  if (lock.says_complete()) return {};
+  const Result<std::int64_t> busy = database.query_integer("PRAGMA wal_checkpoint(TRUNCATE)");
+  if (!busy) return fail(busy.error());
+  if (Status status = sync_directory_of(path); !status) return status;
+  return lock.say_complete();
 }
 
-Result<Database> open_database(const std::string& path) {
-  const std::optional<std::uint64_t> size = file_size(path);
-  if (!size) {
-    if (file_size(path + "-wal").value_or(0) != 0) {
-      return fail(ErrorCode::store_degraded, "the database file is missing, but its log is there",
-                  "restore the file, or remove the log to begin anew");
-    }
-    if (Status status = create_database(path); !status) return fail(status.error());
-  } else if (*size == 0) {
-    return fail(ErrorCode::store_degraded, "the database is corrupt: the file is empty",
-                "restore a backup, or remove the file to begin anew");
+Result<Database> open_database(const std::string& path, const LockFile& lock) {
+  const std::uint64_t size = file_size(path).value_or(0);
+  const bool is_new = size == 0;
+  if (is_new && (lock.says_complete() || file_size(path + "-wal").value_or(0) != 0)) {
+    return fail(ErrorCode::store_degraded,
+                "the database is corrupt: its file is empty or missing, and it was there before",
+                "restore a backup; to begin anew, remove it with its lock file and its log");
   }
-  Result<Database> database = Database::open(path, Database::Mode::open_existing);
+  Result<Database> database =
+      Database::open(path, is_new ? Database::Mode::create : Database::Mode::open_existing);
   if (!database) return database;
   if (Status status = migrate(*database); !status) return fail(status.error());
-  if (size.value_or(0) > quick_check_limit_bytes) return database;
+  if (Status status = complete_database(path, *database, lock); !status) {
+    return fail(status.error());
+  }
+  if (size > quick_check_limit_bytes) return database;
   Result<Statement> check = database->prepare("PRAGMA quick_check(1)");
   if (!check) return fail(check.error());
   const Result<bool> row = check->step();
@@ -129,7 +119,7 @@ Result<std::unique_ptr<TenantStore>> TenantStore::open(TenantId tenant, const st
                                                        std::uint64_t max_storage_bytes) {
   Result<LockFile> lock = LockFile::acquire(path + ".lock");
   if (!lock) return fail(lock.error());
-  Result<Database> database = open_database(path);
+  Result<Database> database = open_database(path, *lock);
   if (!database) return fail(database.error());
   if (Status status = database->limit_size(max_storage_bytes); !status) {
     return fail(status.error());

@@ -21,9 +21,9 @@ namespace tenantd {
 
 class TenantStore {
  public:
-  // Blocking. Opens `path`, or makes it if neither it nor its log is there; takes the lease
-  // `path`.lock. `max_storage_bytes` bounds the file; 0: no bound. Errors: store_degraded (corrupt,
-  // not a database, read-only; the file is left as it is), unavailable (another writer),
+  // Blocking. Opens `path`, or makes it if it is empty or missing and never was complete; takes
+  // the lease `path`.lock. `max_storage_bytes` bounds the file; 0: no bound. Errors: store_degraded
+  // (corrupt, not a database, read-only; the file is left as it is), unavailable (another writer),
   // unsupported (newer schema).
   [[nodiscard]] static Result<std::unique_ptr<TenantStore>> open(TenantId tenant,
                                                                  const std::string& path,

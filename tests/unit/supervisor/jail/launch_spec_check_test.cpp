@@ -30,6 +30,13 @@ TEST_CASE("a good launch spec passes and every broken field is refused") {
   CHECK(refused([](LaunchSpec& spec) { spec.mount_count = 13; }));
   CHECK(refused([](LaunchSpec& spec) { spec.hostname.bytes.fill('x'); }));
   CHECK(refused([](LaunchSpec& spec) { spec.tenant.tenant_id.bytes.fill('x'); }));
+  CHECK(refused([](LaunchSpec& spec) { spec.data_file_count = LaunchSpec::max_data_files + 1; }));
+  for (const char* name : {"", "..", "a/b", "/etc/shadow"}) {
+    CHECK(refused([name](LaunchSpec& spec) {
+      spec.data_file_count = 1;
+      spec.data_files[0].assign_truncated(name);
+    }));
+  }
   CHECK(refused([](LaunchSpec& spec) { spec.open_files_limit = 0; }));
   CHECK(refused([](LaunchSpec& spec) { spec.processes_limit = 0; }));
   CHECK(refused([](LaunchSpec& spec) { spec.tolerated_layers = 0x80000000U; }));
