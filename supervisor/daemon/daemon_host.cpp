@@ -225,8 +225,15 @@ Result<PostureRecord> Daemon::posture_of(const Tenant& tenant) const {
   spec.tolerated_layers = parts_.config.tolerated_layers().bits();
   const auto expected =
       expected_posture(spec, tenant.worker->applied_layers(), tenant.phase == Phase::running);
+  std::vector<std::string> deviations = posture_deviations(*posture, expected);
+  for (const auto& [id, other] : tenants_.all()) {
+    if (!other.worker || id == tenant.id) continue;
+    for (std::string& line : shared_namespaces(*posture, other.worker->pid(), id.view())) {
+      deviations.push_back(std::move(line));
+    }
+  }
   auto record = make_link_message<PostureRecord>(0);
-  fill_posture_record(*posture, posture_deviations(*posture, expected), record);
+  fill_posture_record(*posture, deviations, record);
   return record;
 }
 

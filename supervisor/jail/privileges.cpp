@@ -4,10 +4,10 @@
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string>
@@ -17,12 +17,6 @@ namespace {
 
 constexpr rlim_t stack_bytes = 8UL << 20U;
 constexpr rlim_t locked_memory_bytes = 64UL << 10U;
-
-struct Limit {
-  __rlimit_resource resource;
-  const char* name;
-  rlim_t value;
-};
 
 Status drop_bounding_set() {
   for (unsigned long capability = 0;; ++capability) {
@@ -51,28 +45,32 @@ Status take_host_identity(const LaunchSpec& spec) {
 
 }  // namespace
 
-Status set_resource_limits(const LaunchSpec& spec) {
+std::array<ResourceBound, 9> resource_bounds(const LaunchSpec& spec) noexcept {
   const rlim_t file_size =
       spec.file_size_limit_bytes == 0 ? RLIM_INFINITY : spec.file_size_limit_bytes;
-  const std::array limits = {
-      Limit{RLIMIT_CORE, "core", 0},
-      Limit{RLIMIT_NOFILE, "nofile", spec.open_files_limit},
-      Limit{RLIMIT_FSIZE, "fsize", file_size},
-      Limit{RLIMIT_NPROC, "nproc", spec.processes_limit},
-      Limit{RLIMIT_MEMLOCK, "memlock", locked_memory_bytes},
-      Limit{RLIMIT_STACK, "stack", stack_bytes},
-      Limit{RLIMIT_MSGQUEUE, "msgqueue", 0},
-      Limit{RLIMIT_RTPRIO, "rtprio", 0},
-      Limit{RLIMIT_NICE, "nice", 0},
-  };
-  for (const Limit& limit : limits) {
+  std::array<ResourceBound, 9> bounds = {{
+      {RLIMIT_CORE, "core", 0},
+      {RLIMIT_NOFILE, "nofile", spec.open_files_limit},
+      {RLIMIT_FSIZE, "fsize", file_size},
+      {RLIMIT_NPROC, "nproc", spec.processes_limit},
+      {RLIMIT_MEMLOCK, "memlock", locked_memory_bytes},
+      {RLIMIT_STACK, "stack", stack_bytes},
+      {RLIMIT_MSGQUEUE, "msgqueue", 0},
+      {RLIMIT_RTPRIO, "rtprio", 0},
+      {RLIMIT_NICE, "nice", 0},
+  }};
+  for (ResourceBound& bound : bounds) {
     rlimit now{};
-    if (::getrlimit(limit.resource, &now) != 0) return fail_errno("getrlimit", errno);
-    // A host that allows less than we ask for is stricter, not broken.
-    const rlim_t value = std::min(limit.value, now.rlim_max);
-    const rlimit wanted{value, value};
-    if (::setrlimit(limit.resource, &wanted) != 0) {
-      return fail_errno(std::string("setrlimit ") + limit.name, errno);
+    if (::getrlimit(bound.resource, &now) == 0) bound.value = std::min(bound.value, now.rlim_max);
+  }
+  return bounds;
+}
+
+Status set_resource_limits(const LaunchSpec& spec) {
+  for (const ResourceBound& bound : resource_bounds(spec)) {
+    const rlimit wanted{bound.value, bound.value};
+    if (::setrlimit(bound.resource, &wanted) != 0) {
+      return fail_errno(std::string("setrlimit ") + bound.name, errno);
     }
   }
   return {};
