@@ -21,13 +21,14 @@ inline constexpr int program_fd = 5;
 inline constexpr int first_mount_fd = 6;
 
 // Paths inside the program's root.
-inline constexpr std::string_view data_path = "/data";    // the tenant's own data, writable, noexec
-// The files that our programs keep there. They exist, if need be empty, before the program runs, and
-// no other can be made: with the bound on a file's size they are the bound on the tenant's disk.
+inline constexpr std::string_view data_path = "/data";  // the tenant's own data, writable, noexec
+// The files that our programs keep there. They exist, if need be empty, before the program runs,
+// and no other can be made: with the bound on a file's size they are the bound on the tenant's
+// disk.
 inline constexpr std::array<std::string_view, 4> worker_data_files = {
     "routes.db", "routes.db-wal", "routes.db-journal", "routes.db.lock"};
-inline constexpr std::array<std::string_view, 3> control_data_files = {
-    "ledger.db", "ledger.db-wal", "ledger.db-journal"};
+inline constexpr std::array<std::string_view, 3> control_data_files = {"ledger.db", "ledger.db-wal",
+                                                                       "ledger.db-journal"};
 inline constexpr std::string_view scratch_path = "/tmp";  // small tmpfs, noexec
 inline constexpr std::string_view link_socket_path = "/link/supervisor.sock";  // to register again
 
