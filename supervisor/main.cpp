@@ -119,6 +119,25 @@ Status add_lock(const std::string& directory, std::vector<UniqueFd>& locks) {
   return {};
 }
 
+// Makes the backend with its root prepared. `explanation` as make_cgroup_backend's.
+std::unique_ptr<CgroupBackend> open_cgroups(const DaemonConfig& config, std::string& explanation) {
+  const mode_t usual = ::umask(066);  // no stranger opens our groups, so none can lock them
+  auto cgroups = make_cgroup_backend(cgroup_root(config.cgroup), explanation);
+  (void)::umask(usual);
+  return cgroups;
+}
+
+// 0: nothing required is missing, or only what is tolerated.
+int check_host(const DaemonConfig& config) {
+  std::string explanation;
+  const auto cgroups = open_cgroups(config, explanation);
+  const HostCapabilities host = probe_host(cgroups.get(), explanation);
+  cgroups->remove_root();
+  std::cout << describe_host(host);
+  const Status enough = check_layers(host, wanted_layers(), config.tolerated_layers());
+  return enough ? 0 : complain(enough.error());
+}
+
 // From the look at the host to the end of the loop. Errors are those of the start.
 Status serve(const Options& options, DaemonConfig config, const AccountResolver& accounts, Log& log,
              const InstallationPaths& paths, CgroupBackend& cgroups,
@@ -156,9 +175,7 @@ int run(const Options& options, DaemonConfig config, const AccountResolver& acco
     if (Status locked = add_lock(directory, locks); !locked) return complain(locked.error());
   }
   std::string explanation;
-  const mode_t usual = ::umask(066);  // no stranger opens our groups, so none can lock them
-  const auto cgroups = make_cgroup_backend(cgroup_root(config.cgroup), explanation);
-  (void)::umask(usual);
+  const auto cgroups = open_cgroups(config, explanation);
   if (!cgroups->root_directory().empty()) {
     Status locked = add_lock(cgroups->root_directory(), locks);
     if (!locked) return complain(locked.error());  // the groups are another instance's
@@ -193,5 +210,6 @@ int main(int argc, char** argv) {
     std::cerr << describe_all(config.error());
     return 6;
   }
+  if (options.check_host) return check_host(*config);
   return run(options, std::move(*config), accounts);
 }

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "shared/contract/layer_needs.h"
+
 namespace tenantd {
 
 std::string_view tenant_state_name(TenantState state) noexcept {
@@ -118,6 +120,9 @@ AdminDaemon daemon_of(const DaemonRecord& record) {
   daemon.hellos_denied = record.hellos_denied;
   daemon.hellos_late = record.hellos_late;
   daemon.hellos_overload = record.hellos_overload;
+  for (const LandlockBonus& bonus : landlock_bonuses) {
+    if (record.landlock_abi >= bonus.abi) daemon.bonus_confinement.emplace_back(bonus.name);
+  }
   return daemon;
 }
 

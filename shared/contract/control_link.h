@@ -95,6 +95,8 @@ struct DaemonRecord {
   std::uint32_t cgroup_mode = 0;  // 0 none, 1 v1, 2 hybrid, 3 v2
   std::uint32_t privileged = 0;
   std::uint32_t missing_layers = 0;  // tolerated and missing on this host
+  std::int32_t landlock_abi = 0;
+  std::uint32_t reserved = 0;
   FixedText<16> version{};
   FixedText<256> warning{};  // e.g. the tenants directory is unreadable
 };

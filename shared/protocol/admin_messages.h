@@ -274,6 +274,7 @@ struct AdminDaemon {
   std::uint64_t hellos_denied = 0;
   std::uint64_t hellos_late = 0;
   std::uint64_t hellos_overload = 0;
+  std::vector<std::string> bonus_confinement;  // beyond what is required, as the kernel has it
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -294,6 +295,7 @@ struct AdminDaemon {
     visit("hellos_denied", self.hellos_denied);
     visit("hellos_late", self.hellos_late);
     visit("hellos_overload", self.hellos_overload);
+    visit("bonus_confinement", self.bonus_confinement, Bound{16});
   }
 };
 

@@ -204,6 +204,7 @@ DaemonRecord Daemon::daemon_record() const {
   record.cgroup_mode = static_cast<std::uint32_t>(parts_.cgroups.mode());
   record.privileged = parts_.launcher.host().privileged ? 1 : 0;
   record.missing_layers = missing_layers().bits();
+  record.landlock_abi = parts_.launcher.host().landlock_abi;
   (void)record.version.assign(TENANTD_VERSION);
   std::string warning = directory_.problem();
   if (warning.empty() && parts_.log.dropped() + control_.lines_dropped() > 0) {

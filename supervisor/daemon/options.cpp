@@ -24,6 +24,8 @@ void add_flags(CLI::App& app, Options& options, std::string& format, std::string
   app.add_option("--log-level", level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
   app.add_flag("--check-config", options.check_config, "judge all files, start nothing");
+  app.add_flag("--check-host", options.check_host,
+               "say which confinement layers this host has, start nothing");
   app.add_flag("--print-config-reference", options.print_config_reference,
                "every key of every file, as Markdown");
   app.add_flag("--workers-outlive-stop", options.workers_outlive_stop,

@@ -20,6 +20,7 @@ struct Options {
   std::optional<LogFormat> log_format;
   std::optional<LogLevel> log_level;
   std::string libexec_dir;  // empty: found beside the program
+  bool check_host = false;
   bool check_config = false;
   bool print_config_reference = false;
   bool workers_outlive_stop = false;

@@ -32,6 +32,10 @@ struct HostCapabilities {
 // Names in the order of their bits, comma-separated: what --tolerate-missing takes.
 [[nodiscard]] std::string layer_list(LayerSet layers);
 
+// One line a layer: its name, "yes" or why not, what it needs and since which kernel; then what this
+// kernel gives beyond.
+[[nodiscard]] std::string describe_host(const HostCapabilities& host);
+
 // The layers that a launch with these limits cannot do without unless tolerated.
 [[nodiscard]] LayerSet required_layers(const ResourceLimits& limits, bool use_cgroup);
 

@@ -161,6 +161,9 @@ std::string daemon_text(const AdminDaemon& daemon, bool colored) {
                 Color::bad, colored) +
         "\n";
   }
+  if (!daemon.bonus_confinement.empty()) {
+    out += "beyond what is required: " + printable(joined(daemon.bonus_confinement, ", ")) + "\n";
+  }
   if (daemon.pending_removals != 0) {
     out += painted(std::to_string(daemon.pending_removals) +
                        " removals wait for confirmation: tenantctl reload --confirm-removal",

@@ -87,6 +87,7 @@ AdminDaemon weakened_daemon() {
   daemon.running = 2;
   daemon.cgroup_mode = "hybrid";
   daemon.missing_confinement = {"landlock"};
+  daemon.bonus_confinement = {"landlock: truncating files", "landlock: TCP bind and connect"};
   daemon.pending_removals = 12;
   daemon.warning = "the tenants directory is unreadable";
   return daemon;
