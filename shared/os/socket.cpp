@@ -33,6 +33,45 @@ const sockaddr* as_sockaddr(const sockaddr_un& address) noexcept {
   return reinterpret_cast<const sockaddr*>(&address);
 }
 
+struct Received {
+  IoOutcome outcome = IoOutcome::would_block;
+  std::size_t size = 0;
+  int flags = 0;  // MSG_TRUNC, MSG_CTRUNC
+};
+
+// One recvmsg(2). Without room in `control` no descriptor enters this process. Each one that came
+// is given to `take`.
+template <class Take>
+Result<Received> receive_once(int socket, std::span<std::byte> buffer, std::span<std::byte> control,
+                              Take take) {
+  iovec vector{buffer.data(), buffer.size()};
+  msghdr header{};
+  header.msg_iov = &vector;
+  header.msg_iovlen = 1;
+  header.msg_control = control.empty() ? nullptr : control.data();
+  header.msg_controllen = control.size();
+  ssize_t received = -1;
+  do {
+    received = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  } while (received < 0 && errno == EINTR);
+  if (received < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return Received{};
+    if (errno == ECONNRESET) return Received{IoOutcome::closed, 0, 0};
+    return fail_errno("recvmsg", errno);
+  }
+  for (cmsghdr* item = control.empty() ? nullptr : CMSG_FIRSTHDR(&header); item != nullptr;
+       item = CMSG_NXTHDR(&header, item)) {
+    if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int descriptor = -1;
+      std::memcpy(&descriptor, CMSG_DATA(item) + i * sizeof(int), sizeof descriptor);
+      take(UniqueFd(descriptor));
+    }
+  }
+  return Received{IoOutcome::done, static_cast<std::size_t>(received), header.msg_flags};
+}
+
 }  // namespace
 
 Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair(SocketKind kind) {
@@ -125,44 +164,22 @@ Result<IoOutcome> send_message(int socket, std::span<const std::byte> message, i
 
 Result<ReceivedMessage> receive_message(int socket, std::span<std::byte> buffer,
                                         bool accept_descriptor) {
-  iovec vector{buffer.data(), buffer.size()};
-  msghdr header{};
-  header.msg_iov = &vector;
-  header.msg_iovlen = 1;
-  // Room for exactly one descriptor: the kernel closes what does not fit (MSG_CTRUNC).
+  // Room for exactly one descriptor: the kernel closes what does not fit (MSG_CTRUNC). The
+  // alignment padding of CMSG_SPACE leaves room for a second int: whatever came is taken, and
+  // closed.
   alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof(int))]{};
-  if (accept_descriptor) {
-    header.msg_control = control;
-    header.msg_controllen = sizeof control;
-  }
-  ssize_t received = -1;
-  do {
-    received = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (received < 0 && errno == EINTR);
   ReceivedMessage message;
-  if (received < 0) {
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return message;
-    if (errno == ECONNRESET) {
-      message.outcome = IoOutcome::closed;
-      return message;
-    }
-    return fail_errno("recvmsg", errno);
-  }
-  // The alignment padding of CMSG_SPACE leaves room for a second int: collect whatever came.
-  for (cmsghdr* item = accept_descriptor ? CMSG_FIRSTHDR(&header) : nullptr; item != nullptr;
-       item = CMSG_NXTHDR(&header, item)) {
-    if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int descriptor = -1;
-      std::memcpy(&descriptor, CMSG_DATA(item) + i * sizeof(int), sizeof descriptor);
-      UniqueFd owned(descriptor);
-      if (!message.descriptor) message.descriptor = std::move(owned);
-    }
-  }
-  message.outcome = received == 0 ? IoOutcome::closed : IoOutcome::done;
-  message.size = static_cast<std::size_t>(received);
-  message.truncated = (header.msg_flags & MSG_TRUNC) != 0;
+  const auto received =
+      receive_once(socket, buffer, std::span(control).first(accept_descriptor ? sizeof control : 0),
+                   [&message](UniqueFd descriptor) {
+                     if (!message.descriptor) message.descriptor = std::move(descriptor);
+                   });
+  if (!received) return tl::unexpected(received.error());
+  message.outcome = received->outcome;
+  if (received->outcome != IoOutcome::done) return message;
+  if (received->size == 0) message.outcome = IoOutcome::closed;
+  message.size = received->size;
+  message.truncated = (received->flags & MSG_TRUNC) != 0;
   return message;
 }
 
@@ -203,44 +220,23 @@ Result<SentBytes> send_bytes(int socket, std::span<const std::span<const std::by
 
 Result<ReceivedBytes> receive_bytes(int socket, std::span<std::byte> buffer,
                                     bool accept_descriptors) {
-  iovec vector{buffer.data(), buffer.size()};
-  msghdr header{};
-  header.msg_iov = &vector;
-  header.msg_iovlen = 1;
   alignas(cmsghdr) std::byte control[CMSG_SPACE(max_passed_descriptors * sizeof(int))]{};
-  if (accept_descriptors) {
-    header.msg_control = control;
-    header.msg_controllen = sizeof control;
-  }
-  ssize_t received = -1;
-  do {
-    received = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (received < 0 && errno == EINTR);
   ReceivedBytes bytes;
-  if (received < 0) {
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return bytes;
-    if (errno != ECONNRESET) return fail_errno("recvmsg", errno);
-    bytes.outcome = IoOutcome::closed;
-    return bytes;
-  }
-  for (cmsghdr* item = accept_descriptors ? CMSG_FIRSTHDR(&header) : nullptr; item != nullptr;
-       item = CMSG_NXTHDR(&header, item)) {
-    if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int descriptor = -1;
-      std::memcpy(&descriptor, CMSG_DATA(item) + i * sizeof(int), sizeof descriptor);
-      UniqueFd owned(descriptor);
-      if (bytes.descriptor_count < bytes.descriptors.size()) {
-        bytes.descriptors[bytes.descriptor_count++] = std::move(owned);
-      } else {
-        bytes.surplus_descriptors = true;
-      }
-    }
-  }
-  if (accept_descriptors && (header.msg_flags & MSG_CTRUNC) != 0) bytes.surplus_descriptors = true;
-  bytes.outcome = received == 0 && !buffer.empty() ? IoOutcome::closed : IoOutcome::done;
-  bytes.size = static_cast<std::size_t>(received);
+  const auto received = receive_once(
+      socket, buffer, std::span(control).first(accept_descriptors ? sizeof control : 0),
+      [&bytes](UniqueFd descriptor) {
+        if (bytes.descriptor_count < bytes.descriptors.size()) {
+          bytes.descriptors[bytes.descriptor_count++] = std::move(descriptor);
+        } else {
+          bytes.surplus_descriptors = true;
+        }
+      });
+  if (!received) return tl::unexpected(received.error());
+  bytes.outcome = received->outcome;
+  if (received->outcome != IoOutcome::done) return bytes;
+  if (accept_descriptors && (received->flags & MSG_CTRUNC) != 0) bytes.surplus_descriptors = true;
+  if (received->size == 0 && !buffer.empty()) bytes.outcome = IoOutcome::closed;
+  bytes.size = received->size;
   return bytes;
 }
 
