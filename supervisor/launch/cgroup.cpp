@@ -12,6 +12,7 @@ class NoCgroups final : public CgroupBackend {
  public:
   CgroupMode mode() const override { return CgroupMode::none; }
   LayerSet layers() const override { return {}; }
+  CgroupAbilities abilities() const override { return {}; }
   Status create(const CgroupName&, const ResourceLimits&) override { return refuse(); }
   Status attach(const CgroupName&, pid_t) override { return refuse(); }
   Result<UniqueFd> directory(const CgroupName&) override {

@@ -5,9 +5,10 @@
 //   <root>/control/g<N>        the control process
 //
 // Runs in: the supervisor. Nothing here blocks on a peer; a write into a v1 cgroup.procs takes
-// milliseconds. libcgroup creates and sets values where it can; what libcgroup 2.0.2 cannot do (v2:
-// it would write into every ancestor; delegated users; removal of several controllers) is a plain
-// write. Sources: cgroups(7), Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst.
+// milliseconds. libcgroup creates and sets values where it can; what libcgroup 2.0.2 cannot do
+// (a delegated user's subtree; ancestors that lack a controller; moving a whole process; removal)
+// is a plain write, see cgroup_writer.h. Sources: cgroups(7), Documentation/admin-guide/cgroup-v1
+// and cgroup-v2.rst.
 #pragma once
 
 #include <sys/types.h>
@@ -39,9 +40,22 @@ struct CgroupUsage {
   std::uint64_t memory_max_bytes = 0;  // 0: no limit
   std::uint64_t cpu_us = 0;
   std::uint64_t throttled_us = 0;
+  std::uint64_t throttled_periods = 0;  // in which the quota was used up
+  std::uint64_t periods = 0;            // in which it ran at all
   std::uint64_t oom_kills = 0;
+  std::uint64_t memory_high_events = 0;  // times it was slowed by memory.high; v2
   std::uint64_t pids = 0;
   bool has_memory = false;
+  // Hundredths of a percent of the last ten seconds in which some task waited; v2 with PSI.
+  std::optional<std::uint32_t> memory_pressure;
+  std::optional<std::uint32_t> cpu_pressure;
+};
+
+// What differs between hosts beyond the layers.
+struct CgroupAbilities {
+  std::string written_by;    // "libcgroup", "direct writes: <why>"; empty without cgroups
+  bool memory_high = false;  // memory_high_bytes is enforced
+  bool io_weight = false;    // io_weight is: the host has io.cost or the BFQ scheduler in use
 };
 
 class CgroupBackend {
@@ -54,15 +68,17 @@ class CgroupBackend {
   [[nodiscard]] virtual CgroupMode mode() const = 0;
   // cgroup_cpu, cgroup_memory, cgroup_pids, cgroup_io: those that really limit here.
   [[nodiscard]] virtual LayerSet layers() const = 0;
+  [[nodiscard]] virtual CgroupAbilities abilities() const = 0;
   // Creates the tenant's group with its limits set, then the generation's. On failure nothing new
   // is left.
   [[nodiscard]] virtual Status create(const CgroupName& name, const ResourceLimits& limits) = 0;
-  // Puts a process that has not executed yet (one thread) into its group, in every hierarchy.
+  // Puts a whole process, all its threads, into its group, in every hierarchy.
   [[nodiscard]] virtual Status attach(const CgroupName& name, pid_t pid) = 0;
   // For CLONE_INTO_CGROUP; v2 only. Errors: unsupported on v1.
   [[nodiscard]] virtual Result<UniqueFd> directory(const CgroupName& name) = 0;
   // Changes the limits of a live tenant. Errors: resource_exhausted when its memory is above the
-  // new maximum (v1).
+  // new maximum and cannot be reclaimed: nothing has changed then. May take the milliseconds of the
+  // reclaim.
   [[nodiscard]] virtual Status apply(const CgroupName& name, const ResourceLimits& limits) = 0;
   // Of the tenant: all its generations together, ended ones included.
   [[nodiscard]] virtual Result<CgroupUsage> usage(const CgroupName& name) = 0;

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 
@@ -13,9 +14,6 @@
 
 namespace tenantd {
 namespace {
-
-constexpr std::uint64_t v1_default_shares = 1024;
-constexpr std::uint64_t v2_default_weight = 100;
 
 // Subdirectories of `path`, without "." and "..".
 std::vector<std::string> subdirectories(const std::string& path) {
@@ -41,8 +39,6 @@ void list_of(const std::string& directory, std::optional<TenantId> tenant,
     }
   }
 }
-
-std::string or_max(std::uint64_t value) { return value == 0 ? "max" : std::to_string(value); }
 
 }  // namespace
 
@@ -90,72 +86,6 @@ std::string generation_path(const CgroupName& name) {
   return tenant_path(name) + "/g" + std::to_string(name.generation);
 }
 
-std::vector<CgroupValue> v1_values(const ResourceLimits& limits, LayerSet layers) {
-  std::vector<CgroupValue> values;
-  if (layers.has(Layer::cgroup_cpu)) {
-    // Weight 100 is the kernel's default of v2, 1024 shares that of v1.
-    const std::uint64_t shares = limits.cpu_weight == 0
-                                     ? v1_default_shares
-                                     : std::max<std::uint64_t>(2, limits.cpu_weight * 1024UL / 100);
-    values.push_back({"cpu", "cpu.shares", std::to_string(shares)});
-    if (limits.cpu_millicores != 0) {
-      values.push_back({"cpu", "cpu.cfs_period_us", std::to_string(ResourceLimits::cpu_period_us)});
-    }
-    const std::string quota =
-        limits.cpu_millicores == 0 ? "-1" : std::to_string(limits.cpu_quota_us());
-    values.push_back({"cpu", "cpu.cfs_quota_us", quota});
-  }
-  if (layers.has(Layer::cgroup_memory)) {
-    const std::string limit =
-        limits.memory_max_bytes == 0 ? "-1" : std::to_string(limits.memory_max_bytes);
-    values.push_back({"memory", "memory.limit_in_bytes", limit});
-  }
-  if (layers.has(Layer::cgroup_pids)) {
-    values.push_back({"pids", "pids.max", or_max(limits.pids_max)});
-  }
-  for (std::size_t i = 0; layers.has(Layer::cgroup_io) && i < limits.io_count; ++i) {
-    const IoLimit& io = limits.io[i];
-    const std::string device = std::to_string(io.major) + ":" + std::to_string(io.minor) + " ";
-    const auto put = [&values, &device](const char* file, std::uint64_t value) {
-      values.push_back(
-          {"blkio", std::string("blkio.throttle.") + file, device + std::to_string(value)});
-    };
-    put("read_bps_device", io.read_bps);
-    put("write_bps_device", io.write_bps);
-    put("read_iops_device", io.read_iops);
-    put("write_iops_device", io.write_iops);
-  }
-  return values;
-}
-
-std::vector<CgroupValue> v2_values(const ResourceLimits& limits, LayerSet layers) {
-  std::vector<CgroupValue> values;
-  if (layers.has(Layer::cgroup_cpu)) {
-    const std::uint64_t weight = limits.cpu_weight == 0 ? v2_default_weight : limits.cpu_weight;
-    values.push_back({"cpu", "cpu.weight", std::to_string(weight)});
-    const std::string quota =
-        limits.cpu_millicores == 0 ? "max" : std::to_string(limits.cpu_quota_us());
-    values.push_back(
-        {"cpu", "cpu.max", quota + " " + std::to_string(ResourceLimits::cpu_period_us)});
-  }
-  if (layers.has(Layer::cgroup_memory)) {
-    values.push_back({"memory", "memory.high", or_max(limits.memory_high_bytes)});
-    values.push_back({"memory", "memory.max", or_max(limits.memory_max_bytes)});
-    values.push_back({"memory", "memory.oom.group", "1"});
-  }
-  if (layers.has(Layer::cgroup_pids)) {
-    values.push_back({"pids", "pids.max", or_max(limits.pids_max)});
-  }
-  for (std::size_t i = 0; layers.has(Layer::cgroup_io) && i < limits.io_count; ++i) {
-    const IoLimit& io = limits.io[i];
-    values.push_back({"io", "io.max",
-                      std::to_string(io.major) + ":" + std::to_string(io.minor) +
-                          " rbps=" + or_max(io.read_bps) + " wbps=" + or_max(io.write_bps) +
-                          " riops=" + or_max(io.read_iops) + " wiops=" + or_max(io.write_iops)});
-  }
-  return values;
-}
-
 std::uint64_t read_cgroup_number(const std::string& path, std::string_view key) {
   const auto text = read_small_file(path);
   if (!text) return 0;
@@ -171,6 +101,28 @@ std::uint64_t read_cgroup_number(const std::string& path, std::string_view key) 
     return value;
   }
   return 0;
+}
+
+std::optional<std::uint32_t> read_cgroup_pressure(const std::string& path) {
+  const auto text = read_small_file(path);
+  if (!text) return std::nullopt;
+  static constexpr std::string_view head = "some avg10=";
+  const std::size_t start = text->find(head);
+  if (start == std::string::npos) return std::nullopt;
+  unsigned whole = 0;
+  unsigned hundredths = 0;
+  if (std::sscanf(text->c_str() + start + head.size(), "%3u.%2u", &whole, &hundredths) != 2) {
+    return std::nullopt;
+  }
+  return whole * 100 + hundredths;
+}
+
+bool has_word(const std::string& text, const std::string& word) {
+  std::istringstream words(text);
+  for (std::string one; words >> one;) {
+    if (one == word) return true;
+  }
+  return false;
 }
 
 Result<std::vector<pid_t>> read_cgroup_processes(const std::string& directory) {
@@ -200,6 +152,13 @@ Status remove_group(const std::string& directory) {
   auto error = fail_errno("rmdir " + directory, saved_errno);
   if (saved_errno == EBUSY) error.value().code = ErrorCode::unavailable;
   return error;
+}
+
+Status fail_memory_in_use(std::uint64_t wanted_bytes, std::uint64_t used_bytes) {
+  return fail(ErrorCode::resource_exhausted,
+              "memory_max of " + std::to_string(wanted_bytes) + " bytes is below the " +
+                  std::to_string(used_bytes) + " bytes in use: the limits stay as they were",
+              "tenantctl tenant restart: a fresh worker gets the new limits");
 }
 
 bool has_no_children(const std::string& directory) { return subdirectories(directory).empty(); }

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <map>
+#include <optional>
 
 #include "supervisor/launch/cgroup.h"
+#include "supervisor/launch/cgroup_values.h"
 
 namespace tenantd {
 
@@ -22,19 +24,13 @@ struct CgroupMounts {
 [[nodiscard]] std::string generation_path(const CgroupName& name);
 [[nodiscard]] std::string tenant_path(const CgroupName& name);
 
-// One file to be written; a fresh list holds only what changes.
-struct CgroupValue {
-  std::string controller;
-  std::string file;
-  std::string value;
-};
-// In the order in which they must be written.
-[[nodiscard]] std::vector<CgroupValue> v1_values(const ResourceLimits& limits, LayerSet layers);
-[[nodiscard]] std::vector<CgroupValue> v2_values(const ResourceLimits& limits, LayerSet layers);
-
 // The number after `key` in a "key value" file, or the whole file with an empty key; 0 when there
 // is none.
 [[nodiscard]] std::uint64_t read_cgroup_number(const std::string& path, std::string_view key = {});
+// The share of the last ten seconds in which some task waited, in hundredths of a percent, from a
+// *.pressure file (PSI); none where the kernel does not keep it.
+[[nodiscard]] std::optional<std::uint32_t> read_cgroup_pressure(const std::string& path);
+[[nodiscard]] bool has_word(const std::string& text, const std::string& word);
 [[nodiscard]] Result<std::vector<pid_t>> read_cgroup_processes(const std::string& directory);
 // Generations below <root directory>.
 [[nodiscard]] std::vector<CgroupName> list_generations(const std::string& root_directory);
@@ -43,6 +39,9 @@ struct CgroupValue {
 [[nodiscard]] Status remove_group(const std::string& directory);
 // No such directory, or one without children.
 [[nodiscard]] bool has_no_children(const std::string& directory);
+
+// The refusal to lower a tenant's memory below what it uses.
+[[nodiscard]] Status fail_memory_in_use(std::uint64_t wanted_bytes, std::uint64_t used_bytes);
 
 [[nodiscard]] std::unique_ptr<CgroupBackend> make_cgroup_v1(CgroupMounts mounts, std::string root,
                                                             std::string& explanation);

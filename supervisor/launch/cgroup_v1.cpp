@@ -1,9 +1,7 @@
 // cgroup v1 and hybrid through libcgroup: one hierarchy a controller, needs root.
 //
-// Runs in: the supervisor. libcgroup's traps, each avoided here: a failed create leaves directories
-// behind (removed by us); get-then-modify rewrites every value (fresh structs only); its delete
-// moves live tasks to the parent, where they escape the limit (plain rmdir instead); names are
-// never taken unchecked.
+// Runs in: the supervisor. A failed create of libcgroup leaves directories behind: they are removed
+// here.
 #include <libcgroup.h>
 #include <signal.h>
 
@@ -12,6 +10,7 @@
 
 #include "shared/os/process.h"
 #include "supervisor/launch/cgroup_files.h"
+#include "supervisor/launch/cgroup_writer.h"
 
 namespace tenantd {
 namespace {
@@ -24,23 +23,10 @@ constexpr std::array controller_layers = {
     ControllerLayer{"cpu", Layer::cgroup_cpu}, ControllerLayer{"memory", Layer::cgroup_memory},
     ControllerLayer{"pids", Layer::cgroup_pids}, ControllerLayer{"blkio", Layer::cgroup_io}};
 
-struct FreeCgroup {
-  void operator()(cgroup* group) const noexcept { cgroup_free(&group); }
-};
-using CgroupPointer = std::unique_ptr<cgroup, FreeCgroup>;
-
-Status fail_libcgroup(const std::string& what, int code) {
-  const int saved_errno = code == ECGOTHER ? cgroup_get_last_errno() : 0;
-  auto error = fail(ErrorCode::internal, what + ": " + cgroup_strerror(code));
-  error.value().os_errno = saved_errno;
-  if (saved_errno == EBUSY) error.value().code = ErrorCode::resource_exhausted;
-  return error;
-}
-
 class CgroupV1 final : public CgroupBackend {
  public:
   CgroupV1(CgroupMounts mounts, std::string root)
-      : mounts_(std::move(mounts)), root_(std::move(root)) {}
+      : mounts_(std::move(mounts)), root_(std::move(root)), writer_(make_writer(mounts_)) {}
 
   CgroupMode mode() const override { return mounts_.mode(); }
   LayerSet layers() const override {
@@ -51,22 +37,26 @@ class CgroupV1 final : public CgroupBackend {
     return layers;
   }
 
+  CgroupAbilities abilities() const override { return {writer_->name(), false, false}; }
+
   Status create(const CgroupName& name, const ResourceLimits& limits) override {
     const bool fresh_tenant = list_of_tenant_is_empty(name);
-    auto made = make(root_ + "/" + tenant_path(name), v1_values(limits, layers()));
-    if (made) made = make(root_ + "/" + generation_path(name), {});
+    auto made = writer_->make_group(root_ + "/" + tenant_path(name), values_for(name, limits));
+    if (made) made = writer_->make_group(root_ + "/" + generation_path(name), {});
     if (made) return {};
     remove_everywhere(generation_path(name));
     if (fresh_tenant) remove_everywhere(tenant_path(name));
     return made;
   }
 
+  // By plain writes: libcgroup moves one thread, cgroup.procs the whole process.
   Status attach(const CgroupName& name, pid_t pid) override {
-    // libcgroup moves one thread only: the process has no other before its exec.
-    const CgroupPointer group = fresh(root_ + "/" + generation_path(name), mounts_.v1);
-    if (!group) return fail(ErrorCode::internal, "libcgroup: out of memory");
-    const int code = cgroup_attach_task_pid(group.get(), pid);
-    return code == 0 ? Status{} : fail_libcgroup("attach to cgroup", code);
+    for (const auto& [controller, point] : mounts_.v1) {
+      auto moved = write_existing_file(
+          directory_of(controller, generation_path(name)) + "/cgroup.procs", std::to_string(pid));
+      if (!moved) return moved;
+    }
+    return {};
   }
 
   Result<UniqueFd> directory(const CgroupName& /*name*/) override {
@@ -74,11 +64,11 @@ class CgroupV1 final : public CgroupBackend {
   }
 
   Status apply(const CgroupName& name, const ResourceLimits& limits) override {
-    const CgroupPointer group(cgroup_new_cgroup((root_ + "/" + tenant_path(name)).c_str()));
-    if (!group) return fail(ErrorCode::internal, "libcgroup: out of memory");
-    if (auto added = add_values(group.get(), v1_values(limits, layers())); !added) return added;
-    const int code = cgroup_modify_cgroup(group.get());
-    return code == 0 ? Status{} : fail_libcgroup("change limits of cgroup", code);
+    auto applied = writer_->write_values(root_ + "/" + tenant_path(name), values_for(name, limits));
+    if (applied || applied.error().code != ErrorCode::resource_exhausted) return applied;
+    return fail_memory_in_use(
+        limits.memory_max_bytes,
+        read_cgroup_number(directory_of("memory", tenant_path(name)) + "/memory.usage_in_bytes"));
   }
 
   Result<CgroupUsage> usage(const CgroupName& name) override {
@@ -100,6 +90,8 @@ class CgroupV1 final : public CgroupBackend {
     }
     if (const std::string cpu = directory_of("cpu", tenant_path(name)); !cpu.empty()) {
       usage.throttled_us = read_cgroup_number(cpu + "/cpu.stat", "throttled_time") / 1000;
+      usage.throttled_periods = read_cgroup_number(cpu + "/cpu.stat", "nr_throttled");
+      usage.periods = read_cgroup_number(cpu + "/cpu.stat", "nr_periods");
     }
     if (const std::string pids = directory_of("pids", tenant_path(name)); !pids.empty()) {
       usage.pids = read_cgroup_number(pids + "/pids.current");
@@ -145,8 +137,8 @@ class CgroupV1 final : public CgroupBackend {
 
   // The groups that hold all others.
   Status prepare() {
-    auto made = make(root_, {});
-    if (made) made = make(root_ + "/tenants", {});
+    auto made = writer_->make_group(root_, {});
+    if (made) made = writer_->make_group(root_ + "/tenants", {});
     return made;
   }
 
@@ -170,39 +162,23 @@ class CgroupV1 final : public CgroupBackend {
     }
   }
 
-  static CgroupPointer fresh(const std::string& path,
-                             const std::map<std::string, std::string>& controllers) {
-    CgroupPointer group(cgroup_new_cgroup(path.c_str()));
-    if (!group) return nullptr;
-    for (const auto& [controller, point] : controllers) {
-      if (cgroup_add_controller(group.get(), controller.c_str()) == nullptr) return nullptr;
+  [[nodiscard]] std::vector<CgroupValue> values_for(const CgroupName& name,
+                                                    const ResourceLimits& limits) const {
+    auto values = v1_values(limits, layers());
+    if (mounts_.v1.contains("blkio")) {
+      add_v1_io_removals(directory_of("blkio", tenant_path(name)), limits, values);
     }
-    return group;
+    return values;
   }
-
-  static Status add_values(cgroup* group, const std::vector<CgroupValue>& values) {
-    for (const CgroupValue& value : values) {
-      cgroup_controller* controller = cgroup_get_controller(group, value.controller.c_str());
-      if (controller == nullptr) {
-        controller = cgroup_add_controller(group, value.controller.c_str());
-      }
-      if (controller == nullptr) return fail(ErrorCode::internal, "libcgroup: out of memory");
-      const int code = cgroup_add_value_string(controller, value.file.c_str(), value.value.c_str());
-      if (code != 0) return fail_libcgroup("libcgroup value " + value.file, code);
-    }
-    return {};
-  }
-
-  Status make(const std::string& path, const std::vector<CgroupValue>& values) {
-    const CgroupPointer group = fresh(path, mounts_.v1);
-    if (!group) return fail(ErrorCode::internal, "libcgroup: out of memory");
-    if (auto added = add_values(group.get(), values); !added) return added;
-    const int code = cgroup_create_cgroup(group.get(), 1);
-    return code == 0 ? Status{} : fail_libcgroup("create cgroup " + path, code);
+  static std::unique_ptr<CgroupWriter> make_writer(const CgroupMounts& mounts) {
+    std::vector<std::string> controllers;
+    for (const auto& [controller, point] : mounts.v1) controllers.push_back(controller);
+    return make_libcgroup_writer(std::move(controllers));
   }
 
   CgroupMounts mounts_;
   std::string root_;
+  std::unique_ptr<CgroupWriter> writer_;
 };
 
 }  // namespace
