@@ -14,6 +14,7 @@
 #include <sstream>
 #include <string>
 
+#include "cgroup_fixture.h"
 #include "shared/contract/link.h"
 #include "shared/os/process.h"
 #include "shared/os/socket.h"
@@ -40,7 +41,7 @@ struct Outcome {
 class LaunchFixture {
  public:
   LaunchFixture()
-      : cgroup_root_("tenantd-test-" + std::to_string(::getpid())),
+      : cgroup_root_(test_cgroup_root()),
         cgroups(make_cgroup_backend(cgroup_root_, cgroup_explanation)),
         host(probe_host(cgroups.get(), cgroup_explanation)),
         uids(first_test_uid, 100, host.privileged) {
