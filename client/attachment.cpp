@@ -188,7 +188,6 @@ Result<Sending> Attachment::send(const FrameHeader& header, std::span<const std:
 
 Result<FrameStream::Received> Attachment::receive_from_ring(std::uint64_t until_ns) {
   FrameStream::Received received;
-  std::uint64_t slice_ns = 1'000'000;
   bool ended = false;
   for (;;) {
     auto frame = ring_->pop(buffer_);
@@ -204,10 +203,9 @@ Result<FrameStream::Received> Attachment::receive_from_ring(std::uint64_t until_
     }
     const std::uint64_t now_ns = monotonic_ns();
     if (until_ns != 0 && now_ns < until_ns) {
-      const std::uint64_t wait_ns = std::min(until_ns, now_ns + slice_ns);
+      const std::uint64_t wait_ns = std::min(until_ns, now_ns + death_check_ns);
       ring_->wait(wait_ns);
       if (monotonic_ns() < wait_ns) continue;
-      slice_ns = std::min(2 * slice_ns, death_check_ns);
     }
     const auto end = stream_.has_ended();
     if (!end) return tl::unexpected(end.error());

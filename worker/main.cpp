@@ -74,7 +74,7 @@ int run(Launch launch, WorkerOptions options) {
     worker.drain(DrainReason::stopping, drain_timeout_ms);
   });
   worker.start(UniqueFd(link_fd));
-  loop.run();
+  worker.run();
   const int code = static_cast<int>(worker.exit_code());
   // An edit that the disk does not finish must not hold up the exit: the store survives this by
   // design.

@@ -60,7 +60,10 @@ void require(int status) noexcept {
 
 }  // namespace
 
-Loop::Loop() { require(uv_loop_init(&loop_)); }
+Loop::Loop() {
+  require(uv_loop_init(&loop_));
+  loop_.data = this;
+}
 
 Loop::~Loop() {
   uv_walk(
@@ -74,7 +77,17 @@ Loop::~Loop() {
 
 void Loop::run() { (void)uv_run(&loop_, UV_RUN_DEFAULT); }
 void Loop::stop() { uv_stop(&loop_); }
-void Loop::run_once() { (void)uv_run(&loop_, UV_RUN_NOWAIT); }
+void Loop::run_once() {
+  changed_ = false;
+  (void)uv_run(&loop_, UV_RUN_NOWAIT);
+}
+
+int Loop::timeout_ms() noexcept {
+  const int timeout = uv_backend_timeout(&loop_);
+  if (timeout <= 0) return timeout;
+  uv_update_time(&loop_);  // it counts from the last turn
+  return uv_backend_timeout(&loop_);
+}
 
 Poll::Poll(Poll&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
 Poll& Poll::operator=(Poll&& other) noexcept {
@@ -101,6 +114,7 @@ Status Poll::start(Loop& loop, int fd, int events, Callback callback) {
 
 void Poll::change(int events) {
   if (block_ == nullptr) return;
+  static_cast<Loop*>(block_->handle.loop->data)->changed_ = true;
   if (events == 0) {
     (void)uv_poll_stop(&block_->handle);
     return;

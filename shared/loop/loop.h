@@ -25,12 +25,23 @@ class Loop {
 
   void run();  // until stop() or no active handle
   void stop();
-  // One non-blocking turn; for tests.
+  // One non-blocking turn.
   void run_once();
+
+  // For an owner that waits on more than this loop, in an epoll of its own: wait for backend_fd()
+  // for at most timeout_ms() (-1: for ever), and run_once() when it is readable, when the time is
+  // over, or when has_changed(). https://docs.libuv.org/en/v1.x/loop.html#c.uv_backend_fd
+  [[nodiscard]] int backend_fd() const noexcept { return uv_backend_fd(&loop_); }
+  [[nodiscard]] int timeout_ms() noexcept;
+  // A Poll was started or changed since the last turn: the kernel hears of it in the next.
+  [[nodiscard]] bool has_changed() const noexcept { return changed_; }
+
   [[nodiscard]] uv_loop_t* raw() noexcept { return &loop_; }
 
  private:
+  friend class Poll;
   uv_loop_t loop_{};
+  bool changed_ = false;
 };
 
 namespace detail {

@@ -89,24 +89,31 @@ Result<DoorbellSet> DoorbellSet::create() {
   return DoorbellSet(std::move(epoll));
 }
 
-Status DoorbellSet::add(int doorbell_fd, std::uint64_t token) {
+Status DoorbellSet::add(int fd, std::uint64_t token, std::uint32_t events) {
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLET;
+  event.events = events;
   event.data.u64 = token;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, doorbell_fd, &event) != 0) {
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
     return fail_errno("epoll_ctl", errno);
   }
   return {};
 }
 
+Status DoorbellSet::add(int doorbell_fd, std::uint64_t token) {
+  return add(doorbell_fd, token, EPOLLIN | EPOLLET);
+}
+
+Status DoorbellSet::add_descriptor(int fd, std::uint64_t token) { return add(fd, token, EPOLLIN); }
+
 void DoorbellSet::remove(int doorbell_fd) noexcept {
   (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, doorbell_fd, nullptr);
 }
 
-std::span<const std::uint64_t> DoorbellSet::take(std::span<std::uint64_t> tokens) noexcept {
+std::span<const std::uint64_t> DoorbellSet::wait(std::span<std::uint64_t> tokens,
+                                                 int timeout_ms) noexcept {
   std::array<epoll_event, 64> events;
   const auto wanted = static_cast<int>(std::min(events.size(), tokens.size()));
-  const int found = wanted == 0 ? 0 : ::epoll_wait(epoll_.get(), events.data(), wanted, 0);
+  const int found = wanted == 0 ? 0 : ::epoll_wait(epoll_.get(), events.data(), wanted, timeout_ms);
   const std::size_t count = found < 0 ? 0 : static_cast<std::size_t>(found);
   for (std::size_t i = 0; i < count; ++i) tokens[i] = events[i].data.u64;
   return tokens.first(count);

@@ -65,7 +65,8 @@ class WorkerRing {
   std::uint64_t idle_since_ns_ = 0;
 };
 
-// An epoll set of doorbells: register its fd() for readability with the loop, then take().
+// An epoll set of doorbells, and of what else its owner waits for: register its fd() for
+// readability with a loop, then take(); or wait() on it.
 class DoorbellSet {
  public:
   [[nodiscard]] static Result<DoorbellSet> create();
@@ -74,11 +75,20 @@ class DoorbellSet {
   // `token` comes back from take(). The doorbell must stay open until remove().
   [[nodiscard]] Status add(int doorbell_fd, std::uint64_t token);
   void remove(int doorbell_fd) noexcept;
+  // Any other descriptor, told as long as it is readable (level-triggered). It must stay open.
+  [[nodiscard]] Status add_descriptor(int fd, std::uint64_t token);
   // Tokens of doorbells rung since the last call, at most tokens.size(); never blocks. A full
   // result means: there may be more, fd() stays readable.
-  [[nodiscard]] std::span<const std::uint64_t> take(std::span<std::uint64_t> tokens) noexcept;
+  [[nodiscard]] std::span<const std::uint64_t> take(std::span<std::uint64_t> tokens) noexcept {
+    return wait(tokens, 0);
+  }
+  // The same, but blocks for at most timeout_ms (-1: for ever) until there is one. Empty also after
+  // a signal.
+  [[nodiscard]] std::span<const std::uint64_t> wait(std::span<std::uint64_t> tokens,
+                                                    int timeout_ms) noexcept;
 
  private:
+  [[nodiscard]] Status add(int fd, std::uint64_t token, std::uint32_t events);
   explicit DoorbellSet(UniqueFd epoll) noexcept : epoll_(std::move(epoll)) {}
   UniqueFd epoll_;
 };

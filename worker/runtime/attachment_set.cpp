@@ -10,6 +10,14 @@
 #include "worker/handlers/frames.h"
 
 namespace tenantd {
+namespace {
+
+// No attachment's: those begin with 1.
+constexpr std::uint64_t loop_token = 0;
+// How long one attachment may be served without a look at who else has come.
+constexpr std::uint64_t alone_ns = 100'000;
+
+}  // namespace
 
 Result<std::unique_ptr<AttachmentSet>> AttachmentSet::create(Loop& loop,
                                                              const ExecutionContext& context,
@@ -20,10 +28,8 @@ Result<std::unique_ptr<AttachmentSet>> AttachmentSet::create(Loop& loop,
   if (!doorbells) return tl::unexpected(doorbells.error());
   std::unique_ptr<AttachmentSet> set(
       new AttachmentSet(loop, context, services, dispatcher, log, limits, std::move(*doorbells)));
-  auto* const self = set.get();
-  const Status polled = set->doorbell_poll_.start(loop, set->doorbells_.fd(), UV_READABLE,
-                                                  [self](int) { self->on_doorbells(); });
-  if (!polled) return tl::unexpected(polled.error());
+  const Status added = set->doorbells_.add_descriptor(loop.backend_fd(), loop_token);
+  if (!added) return tl::unexpected(added.error());
   return set;
 }
 
@@ -37,7 +43,6 @@ AttachmentSet::AttachmentSet(Loop& loop, const ExecutionContext& context, Handle
       limits_(limits),
       doorbells_(std::move(doorbells)),
       commons_{dispatcher, doorbells_, scratch_},
-      idle_(loop),
       timer_(loop) {}
 
 std::size_t AttachmentSet::capacity() const noexcept {
@@ -116,7 +121,6 @@ void AttachmentSet::settle(std::uint64_t token, Turn turn) {
   if (turn == Turn::more && !entry.queued) {
     entry.queued = true;
     busy_.push_back(token);
-    if (!idle_.active()) idle_.start([this] { run_busy(); });
   }
   if (entry.attachment->is_choosing() || entry.attachment->is_congested()) watch();
 }
@@ -143,15 +147,30 @@ void AttachmentSet::end(std::uint64_t token) {
   }
 }
 
-void AttachmentSet::on_doorbells() {
+bool AttachmentSet::wait_and_serve(int timeout_ms) {
   std::array<std::uint64_t, 64> tokens{};
-  const auto rung = doorbells_.take(tokens);
+  const bool left_over = !busy_.empty();
+  const auto rung = doorbells_.wait(tokens, left_over ? 0 : timeout_ms);
+  bool loop_waits = rung.empty() && !left_over;  // its time has come, or a signal
   for (std::size_t i = 0; i < rung.size(); ++i) {
-    const auto found = entries_.find(rung[i]);
-    if (found == entries_.end()) continue;
-    commons_.others_wait = i + 1 < rung.size() || !busy_.empty();
-    settle(rung[i], found->second.attachment->run());
+    if (rung[i] == loop_token) {
+      loop_waits = true;
+    } else {
+      run_slice(rung[i], i + 1 < rung.size() || !busy_.empty());
+    }
   }
+  run_busy();
+  // A client that is alone and quick would pay a system call a request for nobody.
+  const std::uint64_t until_ns = busy_.size() == 1 ? monotonic_ns() + alone_ns : 0;
+  while (busy_.size() == 1 && !loop_waits && monotonic_ns() < until_ns) run_busy();
+  return loop_waits;
+}
+
+void AttachmentSet::run_slice(std::uint64_t token, bool others_wait) {
+  const auto found = entries_.find(token);
+  if (found == entries_.end()) return;
+  commons_.others_wait = others_wait;
+  settle(token, found->second.attachment->run());
 }
 
 void AttachmentSet::run_busy() {
@@ -161,10 +180,8 @@ void AttachmentSet::run_busy() {
     const auto found = entries_.find(token);
     if (found == entries_.end()) continue;
     found->second.queued = false;
-    commons_.others_wait = !busy_.empty();
-    settle(token, found->second.attachment->run());
+    run_slice(token, !busy_.empty());
   }
-  if (busy_.empty()) idle_.stop();
 }
 
 void AttachmentSet::deliver(const EditResult& result) {

@@ -42,6 +42,11 @@ class AttachmentSet {
   void drain(GoawayReason reason, OnEmpty on_empty);
   void end_all();
 
+  // One turn of the worker: waits for doorbells and for the loop, at most `timeout_ms` (-1: for
+  // ever) and not at all while an attachment has work left, and gives each its slice. True: the
+  // loop wants a turn.
+  [[nodiscard]] bool wait_and_serve(int timeout_ms);
+
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
   // How many attachments the settings and the memory allow now; ≥ 1.
   [[nodiscard]] std::size_t capacity() const noexcept;
@@ -60,7 +65,7 @@ class AttachmentSet {
   void refuse(const Attach& request, const UniqueFd& socket, const Error& error);
   void settle(std::uint64_t token, Turn turn);
   void end(std::uint64_t token);
-  void on_doorbells();
+  void run_slice(std::uint64_t token, bool others_wait);
   void run_busy();
   void watch();
   void check_timeouts();
@@ -78,8 +83,6 @@ class AttachmentSet {
   std::uint64_t last_token_ = 0;
   bool draining_ = false;
   OnEmpty on_empty_;
-  Poll doorbell_poll_;
-  Idle idle_;
   Timer timer_;
 };
 

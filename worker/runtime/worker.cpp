@@ -263,7 +263,15 @@ void Worker::stop(ExitCode exit_code) {
   if (drained) (void)link_.send(make_link_message<Drained>(options_.spec.generation));
   link_.stop();
   log_.write(LogLevel::info, "stopped", {{"code", static_cast<std::uint64_t>(exit_code)}});
-  loop_.stop();
+}
+
+void Worker::run() {
+  loop_.run_once();
+  while (phase_ != Phase::stopped) {
+    const bool loop_waits =
+        attachments_->wait_and_serve(loop_.has_changed() ? 0 : loop_.timeout_ms());
+    if (loop_waits || loop_.has_changed() || loop_.timeout_ms() == 0) loop_.run_once();
+  }
 }
 
 }  // namespace tenantd

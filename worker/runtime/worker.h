@@ -33,10 +33,13 @@ class Worker {
   Worker(Loop& loop, TenantId tenant, WorkerOptions options, LockDown lock_down);
   ~Worker();
 
-  // Returns at once; the loop does the rest and is stopped when exit_code() is final.
+  // Returns at once; run() does the rest.
   void start(UniqueFd link);
   // As if the supervisor had said Drain.
   void drain(DrainReason reason, std::uint64_t timeout_ms, ExitCode exit_code = ExitCode::clean);
+  // Blocks until exit_code() is final. Doorbells are waited for beside the loop and not through it:
+  // a request over a ring costs one epoll_wait.
+  void run();
   [[nodiscard]] ExitCode exit_code() const noexcept { return exit_code_; }
   // True when a job is stuck beyond the drain timeout: leave by _exit, not by destructors.
   [[nodiscard]] bool must_leave_at_once() const noexcept { return !edits_.idle(); }
