@@ -39,7 +39,7 @@ void apply_override(std::string_view key, const TomlNode& node, Diagnostics& fla
   const NoAccounts accounts;
   ReadContext context{accounts, flags};
   for (const FieldSpec& row : daemon_fields()) {
-    if (row.key != key || !row.section.empty()) continue;
+    if (row.full_name() != key) continue;
     if (auto value = read_value(row, node, std::string(key), context)) {
       row.store(&config, *std::move(value));
     }
@@ -59,6 +59,7 @@ void apply_overrides(const DaemonOverrides& overrides, Diagnostics& flags, Daemo
   apply_path("tenants_dir", overrides.tenants_dir);
   apply_path("state_dir", overrides.state_dir);
   apply_path("run_dir", overrides.run_dir);
+  apply_path("cgroup.root", overrides.cgroup_root);
   if (overrides.tolerate_missing.empty()) return;
   TomlNode list;
   list.kind = TomlNode::Kind::list;

@@ -101,6 +101,7 @@ struct DaemonOverrides {
   std::optional<std::string> tenants_dir;
   std::optional<std::string> state_dir;
   std::optional<std::string> run_dir;
+  std::optional<std::string> cgroup_root;
   std::vector<std::string> tolerate_missing;  // added to the file's
 };
 

@@ -15,6 +15,8 @@ void add_flags(CLI::App& app, Options& options, std::string& format, std::string
   app.add_option("--tenants-dir", overrides.tenants_dir, "one <id>.toml a tenant");
   app.add_option("--state-dir", overrides.state_dir, "tenants' data and the ledger");
   app.add_option("--run-dir", overrides.run_dir, "sockets");
+  app.add_option("--cgroup-root", overrides.cgroup_root,
+                 "the cgroup directory that tenantd may use, as `root` in [cgroup]");
   app.add_option("--libexec-dir", options.libexec_dir,
                  "where tenantd-jail, tenantd-worker and tenantd-control are");
   app.add_option("--tolerate-missing", overrides.tolerate_missing,
@@ -55,6 +57,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     make_absolute(options.overrides.tenants_dir);
     make_absolute(options.overrides.state_dir);
     make_absolute(options.overrides.run_dir);
+    make_absolute(options.overrides.cgroup_root);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : usage_error;
   } catch (const std::exception& error) {
