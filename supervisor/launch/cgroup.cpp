@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+
 #include "supervisor/launch/cgroup_files.h"
 
 namespace tenantd {
@@ -15,6 +18,9 @@ class NoCgroups final : public CgroupBackend {
   CgroupAbilities abilities() const override { return {}; }
   Status create(const CgroupName&, const ResourceLimits&) override { return refuse(); }
   Status attach(const CgroupName&, pid_t) override { return refuse(); }
+  Result<std::vector<UniqueFd>> entrances(const CgroupName&) override {
+    return tl::unexpected(refuse().error());
+  }
   Result<UniqueFd> directory(const CgroupName&) override {
     return tl::unexpected(refuse().error());
   }
@@ -77,6 +83,14 @@ std::unique_ptr<CgroupBackend> make_cgroup_backend(const std::string& root,
   if (!backend) return std::make_unique<NoCgroups>();
   explanation = missing_controllers(backend->layers());
   return backend;
+}
+
+std::string describe_cgroups(const CgroupBackend& backend) {
+  static constexpr std::array<const char*, 4> names = {"none", "v1", "hybrid", "v2"};
+  const std::string text =
+      std::string("cgroups: ") + names[static_cast<std::size_t>(backend.mode())];
+  const std::string by = backend.abilities().written_by;
+  return by.empty() ? text : text + " (" + by + ")";
 }
 
 }  // namespace tenantd

@@ -74,6 +74,10 @@ class CgroupBackend {
   [[nodiscard]] virtual Status create(const CgroupName& name, const ResourceLimits& limits) = 0;
   // Puts a whole process, all its threads, into its group, in every hierarchy.
   [[nodiscard]] virtual Status attach(const CgroupName& name, pid_t pid) = 0;
+  // What a process enters its group by: it writes "0" to each, while it has one thread only. Unlike
+  // attach() that takes no lock of the whole system (cgroup_threadgroup_rwsem), which costs some
+  // ten milliseconds. v1 only; v2 has directory().
+  [[nodiscard]] virtual Result<std::vector<UniqueFd>> entrances(const CgroupName& name) = 0;
   // For CLONE_INTO_CGROUP; v2 only. Errors: unsupported on v1.
   [[nodiscard]] virtual Result<UniqueFd> directory(const CgroupName& name) = 0;
   // Changes the limits of a live tenant. Errors: resource_exhausted when its memory is above the
@@ -105,5 +109,8 @@ class CgroupBackend {
 // v1; on v2 our own cgroup, whose processes move into a leaf first.
 [[nodiscard]] std::unique_ptr<CgroupBackend> make_cgroup_backend(const std::string& root,
                                                                  std::string& explanation);
+
+// "cgroups: v2 (libcgroup)", for the log.
+[[nodiscard]] std::string describe_cgroups(const CgroupBackend& backend);
 
 }  // namespace tenantd

@@ -2,6 +2,7 @@
 //
 // Runs in: the supervisor. A failed create of libcgroup leaves directories behind: they are removed
 // here.
+#include <fcntl.h>
 #include <libcgroup.h>
 #include <signal.h>
 
@@ -57,6 +58,16 @@ class CgroupV1 final : public CgroupBackend {
       if (!moved) return moved;
     }
     return {};
+  }
+
+  Result<std::vector<UniqueFd>> entrances(const CgroupName& name) override {
+    std::vector<UniqueFd> files;
+    for (const auto& [controller, point] : mounts_.v1) {
+      const std::string path = directory_of(controller, generation_path(name)) + "/tasks";
+      files.emplace_back(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+      if (!files.back()) return fail_errno("open " + path, errno);
+    }
+    return files;
   }
 
   Result<UniqueFd> directory(const CgroupName& /*name*/) override {

@@ -102,6 +102,10 @@ class CgroupV2 final : public CgroupBackend {
                                std::to_string(pid));
   }
 
+  Result<std::vector<UniqueFd>> entrances(const CgroupName& /*name*/) override {
+    return fail(ErrorCode::unsupported, "a process is cloned into its group on cgroup v2");
+  }
+
   Result<UniqueFd> directory(const CgroupName& name) override {
     const std::string path = base_ + "/" + generation_path(name);
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));

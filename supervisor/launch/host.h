@@ -32,8 +32,8 @@ struct HostCapabilities {
 // Names in the order of their bits, comma-separated: what --tolerate-missing takes.
 [[nodiscard]] std::string layer_list(LayerSet layers);
 
-// One line a layer: its name, "yes" or why not, what it needs and since which kernel; then what this
-// kernel gives beyond.
+// One line a layer: its name, "yes" or why not, what it needs and since which kernel; then what
+// this kernel gives beyond.
 [[nodiscard]] std::string describe_host(const HostCapabilities& host);
 
 // The layers that a launch with these limits cannot do without unless tolerated.

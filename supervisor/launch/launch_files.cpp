@@ -110,6 +110,9 @@ Result<LaunchFiles> open_launch_files(LaunchRequest& request, const HostCapabili
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("barrier pipe", errno);
   files.barrier_read.reset(ends[0]);
   files.barrier_write.reset(ends[1]);
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("entrance pipe", errno);
+  files.entered_read.reset(ends[0]);
+  files.entered_write.reset(ends[1]);
   auto spec = seal_record("tenantd-launch-spec", request.spec);
   if (!spec) return tl::unexpected(spec.error());
   files.spec = std::move(*spec);

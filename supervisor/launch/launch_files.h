@@ -20,6 +20,9 @@ struct LaunchFiles {
   UniqueFd jail;
   UniqueFd barrier_read;
   UniqueFd barrier_write;
+  UniqueFd entered_read;  // the child says that it is in its control groups
+  UniqueFd entered_write;
+  std::vector<UniqueFd> entrances;  // CgroupBackend::entrances
   std::array<UniqueFd, LaunchSpec::max_mounts> mounts;
   std::size_t mount_count = 0;  // used part of `mounts`
 };

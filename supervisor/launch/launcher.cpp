@@ -36,6 +36,11 @@ void reset_signals_in_child() noexcept {
 [[noreturn]] void run_in_child(const LaunchFiles& files, bool has_user_namespace) noexcept {
   // Our copy of the write end would hide the supervisor's death from us.
   (void)::close(files.barrier_write.get());
+  (void)::close(files.entered_read.get());
+  for (const UniqueFd& entrance : files.entrances) {
+    if (::write(entrance.get(), "0", 1) != 1) leave(ExitCode::confinement);
+  }
+  if (::write(files.entered_write.get(), "e", 1) != 1) leave(ExitCode::confinement);
   char go = 0;
   ssize_t got = -1;
   do {
@@ -55,6 +60,18 @@ void reset_signals_in_child() noexcept {
   char* const environment[] = {nullptr};
   (void)::syscall(SYS_execveat, jail, "", arguments, environment, AT_EMPTY_PATH);
   leave(ExitCode::exec_failed);
+}
+
+// Blocks for the child's few writes.
+Status await_entrance(LaunchFiles& files) {
+  files.entered_write.reset();  // or its death would go unnoticed
+  char entered = 0;
+  ssize_t got = -1;
+  do {
+    got = ::read(files.entered_read.get(), &entered, 1);
+  } while (got < 0 && errno == EINTR);
+  if (got == 1) return {};
+  return fail(ErrorCode::internal, "the new process could not enter its control groups");
 }
 
 // Ends what a failed launch has made, in the order that leaves nothing behind.
@@ -130,6 +147,10 @@ Result<LaunchedProcess> Launcher::launch(LaunchRequest& request) {
       auto directory = cgroups_->directory(request.cgroup);
       if (!directory) return tl::unexpected(directory.error());
       group = std::move(*directory);
+    } else {
+      auto entrances = cgroups_->entrances(request.cgroup);
+      if (!entrances) return tl::unexpected(entrances.error());
+      files->entrances = std::move(*entrances);
     }
   }
   const bool user_namespace = (host_.namespace_flags & CLONE_NEWUSER) != 0;
@@ -140,7 +161,7 @@ Result<LaunchedProcess> Launcher::launch(LaunchRequest& request) {
 
   Status ready;
   if (user_namespace) ready = write_id_maps_from_parent(child->pid, uid, gid);
-  if (ready && use_cgroup && !group) ready = cgroups_->attach(request.cgroup, child->pid);
+  if (ready) ready = await_entrance(*files);
   if (ready && request.before_release) ready = request.before_release(child->pid);
   if (!ready) return tl::unexpected(ready.error());
   if (::write(files->barrier_write.get(), "g", 1) != 1) return fail_errno("barrier", errno);

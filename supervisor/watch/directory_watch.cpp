@@ -108,19 +108,28 @@ void DirectoryWatch::handle(const DirectoryRecord& record) {
       return;
   }
   changed_.insert(record.name);
-  schedule_batch();
+  schedule_batch(record.event == DirectoryEvent::gone ? removal_debounce_ms : debounce_ms);
 }
 
 void DirectoryWatch::recheck(const std::string& name) {
   known_[name].signature = Signature{};
   changed_.insert(name);
-  schedule_batch();
+  schedule_batch(removal_debounce_ms);
 }
 
-void DirectoryWatch::schedule_batch() {
+void DirectoryWatch::schedule_batch(std::uint64_t window_ms) {
+  if (work_.active()) return;
   // The first change starts the window: a stream of changes cannot put it off for ever.
-  if (debounce_.active() || work_.active()) return;
-  debounce_.start(debounce_ms, [this] { work_.start([this] { work_slice(); }); });
+  const std::uint64_t now_ns = monotonic_ns();
+  if (!debounce_.active()) {
+    window_start_ns_ = now_ns;
+  } else if (window_ms <= window_ms_) {
+    return;
+  }
+  window_ms_ = window_ms;
+  const std::uint64_t gone_ms = (now_ns - window_start_ns_) / 1'000'000;
+  debounce_.start(window_ms - std::min(gone_ms, window_ms),
+                  [this] { work_.start([this] { work_slice(); }); });
 }
 
 void DirectoryWatch::work_slice() {
@@ -200,7 +209,7 @@ void DirectoryWatch::finish_batch() {
   if (!still_in_place()) return lose(path_ + " was replaced or is gone");
   work_.stop();
   callbacks_.on_settled(std::exchange(removed_, {}));
-  if (!changed_.empty()) schedule_batch();
+  if (!changed_.empty()) schedule_batch(removal_debounce_ms);
 }
 
 // Links are made whole and never closed: their creation is the only event.

@@ -2,10 +2,11 @@
 // whole.
 //
 // Runs in: supervisor, on its loop, in slices: no turn takes more than a few milliseconds however
-// many files change. Changes are gathered for `debounce_ms`, then told file by file, and
-// `on_settled` ends the batch. A file that somebody still has open for writing is told when it is
-// closed. A directory that vanishes or cannot be read is a problem, never a removal: it is looked
-// for again, and then rescanned.
+// many files change. Changes are gathered for a moment, longer when a file has gone (it may be
+// on its way back: editors do that), then told file by file, and `on_settled` ends the batch. A
+// file that somebody still has open for writing is told when it is closed. A directory that
+// vanishes or cannot be read is a problem, never a removal: it is looked for again, and then
+// rescanned.
 #pragma once
 
 #include <dirent.h>
@@ -37,7 +38,8 @@ struct WatchCallbacks {
 
 class DirectoryWatch {
  public:
-  static constexpr std::uint64_t debounce_ms = 20;
+  static constexpr std::uint64_t debounce_ms = 2;
+  static constexpr std::uint64_t removal_debounce_ms = 20;
   static constexpr std::uint64_t slice_ns = 2'000'000;
   static constexpr int slice_files = 64;
   static constexpr std::uint64_t lost_retry_ms = 500;
@@ -71,7 +73,7 @@ class DirectoryWatch {
   void on_readable();
   void handle(const DirectoryRecord& record);
   void lose(const std::string& problem);
-  void schedule_batch();
+  void schedule_batch(std::uint64_t window_ms);
   void work_slice();
   void scan_step();   // one entry of the running scan
   void sweep_step();  // one known name: did the scan see it?
@@ -91,6 +93,8 @@ class DirectoryWatch {
   UniqueFd directory_;
   Poll poll_;
   Timer debounce_;
+  std::uint64_t window_start_ns_ = 0;
+  std::uint64_t window_ms_ = 0;
   Timer retry_;
   Idle work_;
   std::unique_ptr<DIR, CloseDir> scan_;
