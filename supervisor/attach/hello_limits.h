@@ -1,7 +1,8 @@
 // How many connections may say hello: at once and per second, together and per user.
 //
 // Runs in: supervisor. One user cannot use up what all users share: each has a quarter of the
-// pending places and its own rate.
+// pending places and its own rate. Several together cannot either: a quarter of the places and of
+// the shared rate is kept for users who ask for little. Constant time, whoever asks.
 #pragma once
 
 #include <sys/types.h>
@@ -29,13 +30,19 @@ class HelloLimits {
     std::uint64_t milli = 0;
     std::uint64_t last_ms = 0;
     bool fresh = true;
-    [[nodiscard]] bool take(std::uint64_t now_ms, std::uint32_t per_second);
+    void fill(std::uint64_t now_ms, std::uint32_t per_second);
+    [[nodiscard]] bool take();
   };
   struct User {
     Bucket bucket;
     std::uint32_t pending = 0;
   };
   static constexpr std::size_t max_users = 4096;  // remembered
+  static constexpr int looked_at_to_forget = 32;
+
+  // The user's entry; null when everybody who is remembered has a connection pending.
+  [[nodiscard]] User* remember(uid_t uid);
+  [[nodiscard]] bool has_place(const User& user) const;
 
   HelloConfig config_;
   Bucket all_;

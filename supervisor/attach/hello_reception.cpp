@@ -22,14 +22,6 @@ Error overloaded() {
   return error;
 }
 
-Result<PeerIdentity> identify(int socket) {
-  const auto credentials = peer_credentials(socket);
-  if (!credentials) return tl::unexpected(credentials.error());
-  auto groups = peer_groups(socket);
-  if (!groups) return tl::unexpected(groups.error());
-  return PeerIdentity{credentials->pid, credentials->uid, credentials->gid, std::move(*groups)};
-}
-
 }  // namespace
 
 HelloReception::HelloReception(Loop& loop, const HelloConfig& config, std::uint64_t timeout_ms,
@@ -39,6 +31,7 @@ HelloReception::HelloReception(Loop& loop, const HelloConfig& config, std::uint6
       timeout_ms_(timeout_ms),
       counters_(counters),
       on_hello_(std::move(on_hello)),
+      overload_frame_(make_error_frame(overloaded())),
       timer_(loop) {}
 
 void HelloReception::configure(const HelloConfig& config, std::uint64_t timeout_ms) {
@@ -46,44 +39,50 @@ void HelloReception::configure(const HelloConfig& config, std::uint64_t timeout_
   timeout_ms_ = timeout_ms;
 }
 
+// What a storm costs is decided here: a connection over a bound is told so for the price of two
+// system calls, before anything is allocated for it.
 void HelloReception::receive(UniqueFd connection) {
   ++counters_.hellos;
-  auto peer = identify(connection.get());
+  const auto peer = peer_credentials(connection.get());
   if (!peer) {
     ++counters_.denied;
     return;
   }
   if (!limits_.enter(peer->uid, now_ms())) {
     ++counters_.overload;
-    return send_error_frame(connection.get(), overloaded());
+    (void)::send(connection.get(), overload_frame_.data(), overload_frame_.size(),
+                 MSG_DONTWAIT | MSG_NOSIGNAL);
+    return;
   }
   const Place place = pending_.emplace(pending_.end());
   place->socket = std::move(connection);
-  place->peer = std::move(*peer);
+  place->peer = {peer->pid, peer->uid, peer->gid, {}};
   place->deadline_ms = now_ms() + timeout_ms_;
+  if (!read_more(place)) return;  // a client usually sends with connect(2)
   const Status started = place->poll.start(loop_, place->socket.get(), UV_READABLE | UV_DISCONNECT,
-                                           [this, place](int) { read_more(place); });
+                                           [this, place](int) { (void)read_more(place); });
   if (!started) {
     ++counters_.overload;
     return refuse(place, overloaded());
   }
   if (!timer_.active()) arm_timer();
-  read_more(place);  // a client usually sends with connect(2)
 }
 
-void HelloReception::read_more(Place place) {
+bool HelloReception::read_more(Place place) {
   while (place->size < place->bytes.size()) {
     const ssize_t n = ::recv(place->socket.get(), place->bytes.data() + place->size,
                              place->bytes.size() - place->size, MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
     if (n <= 0) {
       ++counters_.malformed;
-      return refuse(place, fail(ErrorCode::protocol_error, "malformed hello: too short").value());
+      refuse(place, fail(ErrorCode::protocol_error, "malformed hello: too short").value());
+      return false;
     }
     place->size += static_cast<std::size_t>(n);
   }
   conclude(place);
+  return false;
 }
 
 void HelloReception::conclude(Place place) {
@@ -97,6 +96,12 @@ void HelloReception::conclude(Place place) {
     ++counters_.malformed;
     return refuse(place, hello.error());
   }
+  auto groups = peer_groups(place->socket.get());
+  if (!groups) {
+    ++counters_.denied;
+    return refuse(place, groups.error());
+  }
+  place->peer.groups = std::move(*groups);
   Pending done = std::move(*place);
   done.poll.close();
   pending_.erase(place);

@@ -7,6 +7,7 @@
 #include <array>
 #include <functional>
 #include <list>
+#include <vector>
 
 #include "shared/loop/loop.h"
 #include "shared/os/fd.h"
@@ -49,7 +50,8 @@ class HelloReception {
   };
   using Place = std::list<Pending>::iterator;
 
-  void read_more(Place place);
+  // True: the hello is not whole yet. False: the place is gone.
+  [[nodiscard]] bool read_more(Place place);
   void conclude(Place place);
   void refuse(Place place, const Error& error);
   void arm_timer();
@@ -60,6 +62,7 @@ class HelloReception {
   std::uint64_t timeout_ms_;
   HelloCounters& counters_;
   OnHello on_hello_;
+  std::vector<std::byte> overload_frame_;
   std::list<Pending> pending_;  // in order of deadline, as long as the timeout stays the same
   Timer timer_;
 };
