@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -35,13 +36,17 @@ Result<std::unique_ptr<LogReader>> LogReader::create(Loop& loop, UniqueFd pipe,
 
 void LogReader::on_readable() {
   if (!read_once()) return poll_.close();
-  if (!window_.active()) {
-    window_.start(window_ms, [this] {
-      if (window_used_ >= window_bytes) poll_.change(UV_READABLE | UV_DISCONNECT);
-      window_used_ = 0;
-    });
-  }
-  if (window_used_ >= window_bytes) poll_.change(0);
+  if (!window_.active()) start_window();
+  if (budget_.exhausted()) poll_.change(0);
+}
+
+void LogReader::start_window() {
+  window_.start(window_ms, [this] {
+    const bool paused = budget_.exhausted();
+    budget_.next_window();
+    if (!budget_.unused()) start_window();
+    if (paused && !budget_.exhausted()) poll_.change(UV_READABLE | UV_DISCONNECT);
+  });
 }
 
 bool LogReader::read_once() {
@@ -52,8 +57,10 @@ bool LogReader::read_once() {
     splitter_.finish();
     return false;
   }
-  window_used_ += static_cast<std::size_t>(n);
-  splitter_.feed({buffer.data(), static_cast<std::size_t>(n)});
+  const std::string_view bytes(buffer.data(), static_cast<std::size_t>(n));
+  budget_.charge(bytes.size(),
+                 static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), '\n')));
+  splitter_.feed(bytes);
   return true;
 }
 

@@ -10,13 +10,12 @@
 #include "shared/loop/loop.h"
 #include "shared/os/fd.h"
 #include "supervisor/log/line_splitter.h"
+#include "supervisor/log/read_budget.h"
 
 namespace tenantd {
 
 class LogReader {
  public:
-  // What one program can make the supervisor read: more waits in the pipe.
-  static constexpr std::size_t window_bytes = 64UL << 10U;
   static constexpr std::uint64_t window_ms = 100;
 
   // `suppressed`: lines dropped by the rate bound before this one.
@@ -33,6 +32,7 @@ class LogReader {
   LogReader(Loop& loop, UniqueFd pipe, std::uint32_t lines_per_second, OnLine on_line);
   void take_line(std::string_view line);
   void on_readable();
+  void start_window();
   // False at the end of the pipe.
   [[nodiscard]] bool read_once();
 
@@ -42,7 +42,7 @@ class LogReader {
   LineSplitter splitter_;
   Poll poll_;
   Timer window_;  // runs from a window's first byte to its end
-  std::size_t window_used_ = 0;
+  ReadBudget budget_;
 };
 
 // A pipe whose ends are CLOEXEC and do not block: a supervisor that does not read stops no writer.
