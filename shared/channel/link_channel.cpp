@@ -1,5 +1,7 @@
 #include "shared/channel/link_channel.h"
 
+#include <sys/socket.h>
+
 #include <utility>
 
 #include "shared/os/socket.h"
@@ -36,7 +38,10 @@ Status LinkChannel::send_bytes(std::span<const std::byte> bytes, UniqueFd descri
     const auto sent = send_message(socket_.get(), bytes, descriptor.get());
     if (!sent) return tl::unexpected(sent.error());
     if (*sent == IoOutcome::done) return {};
-    if (*sent == IoOutcome::closed) return fail(ErrorCode::unavailable, "the link's peer is gone");
+    if (*sent == IoOutcome::closed) {
+      end_both_ways();
+      return fail(ErrorCode::unavailable, "the link's peer is gone");
+    }
   }
   if (queue_.size() >= max_queued_messages) {
     return fail(ErrorCode::resource_exhausted, "the link's queue is full");
@@ -71,14 +76,19 @@ void LinkChannel::flush() {
     const Queued& next = queue_.front();
     const auto sent = send_message(socket_.get(), next.bytes, next.descriptor.get());
     if (sent && *sent == IoOutcome::would_block) return;
-    if (!sent || *sent == IoOutcome::closed) {
-      queue_.clear();  // the read side reports the close
+    if (sent && *sent == IoOutcome::closed) {
+      queue_.clear();
+      end_both_ways();
       break;
     }
-    queue_.pop_front();
+    queue_.pop_front();  // sent; or one that the kernel refuses, and the next may do
   }
   poll_.change(UV_READABLE | UV_DISCONNECT);
 }
+
+// A peer that only stops to read ends nothing that this side would notice: shutdown(2) makes it an
+// end that the read side reports, after what the peer has said before.
+void LinkChannel::end_both_ways() { (void)::shutdown(socket_.get(), SHUT_RDWR); }
 
 void LinkChannel::close_once() {
   poll_.close();

@@ -55,6 +55,7 @@ class LinkChannel {
   void on_ready(int events);
   void receive_all();
   void flush();
+  void end_both_ways();
   void close_once();
 
   UniqueFd socket_;

@@ -96,3 +96,18 @@ TEST_CASE("a peer that does not read fills a bounded queue, and the rest is refu
   }
   CHECK(received == sent);
 }
+
+TEST_CASE("a peer that closes one direction has closed both") {
+  const auto drain = make_link_message<Drain>(1);
+  Ends mute(LinkChannel::Descriptors::refuse);
+  REQUIRE(::shutdown(mute.peer.get(), SHUT_WR) == 0);
+  mute.loop.run_once();
+  CHECK(mute.closed == 1);
+  Ends deaf(LinkChannel::Descriptors::refuse);
+  REQUIRE(send_message(deaf.peer.get(), bytes_of(drain)).value() == IoOutcome::done);
+  REQUIRE(::shutdown(deaf.peer.get(), SHUT_RD) == 0);
+  CHECK(deaf.channel->send(drain).error().code == ErrorCode::unavailable);
+  deaf.loop.run_once();
+  CHECK(deaf.messages == 1);  // what it said before is heard
+  CHECK(deaf.closed == 1);
+}
