@@ -37,19 +37,21 @@ void CommandQueue::clear() {
   timer_.stop();
 }
 
+// One answer a turn of the loop, however many packets came in it: it may read a page of control
+// groups or a process's whole posture.
 void CommandQueue::work() {
-  while (!commands_.empty()) {
-    // One answer is at most a page and its end.
-    const bool room = answers_.queued() + max_page + 2 <= 256;
-    if (!room || !begin(commands_.front())) {
-      timer_.start(look_again_ms, [this] { work(); });
-      return;
-    }
-    const Command command = commands_.front();
-    commands_.pop_front();
-    begun_ = false;
-    answer(command);
+  if (commands_.empty()) return;
+  // One answer is at most a page and its end.
+  const bool room = answers_.queued() + max_page + 2 <= 256;
+  if (!room || !begin(commands_.front())) {
+    timer_.start(look_again_ms, [this] { work(); });
+    return;
   }
+  const Command command = commands_.front();
+  commands_.pop_front();
+  begun_ = false;
+  answer(command);
+  timer_.start(0, [this] { work(); });
 }
 
 bool CommandQueue::begin(const Command& command) {
