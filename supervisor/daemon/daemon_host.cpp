@@ -215,7 +215,7 @@ DaemonRecord Daemon::daemon_record() const {
 }
 
 Result<PostureRecord> Daemon::posture_of(const Tenant& tenant) const {
-  const auto posture = read_posture(tenant.worker->pid());
+  auto posture = read_posture(tenant.worker->pid());
   if (!posture) return tl::unexpected(posture.error());
   LaunchSpec spec;
   if (tenant.config) spec = workforce_.spec_for(tenant.id, *tenant.config);
@@ -227,6 +227,13 @@ Result<PostureRecord> Daemon::posture_of(const Tenant& tenant) const {
   const auto expected =
       expected_posture(spec, tenant.worker->applied_layers(), tenant.phase == Phase::running);
   std::vector<std::string> deviations = posture_deviations(*posture, expected);
+  if (tenant.config) {
+    const auto settings = parts_.cgroups.settings(CgroupName{tenant.id, tenant.generation},
+                                                  to_resource_limits(*tenant.config));
+    for (std::string& line : compare_limits(settings, *posture)) {
+      deviations.push_back(std::move(line));
+    }
+  }
   for (const auto& [id, other] : tenants_.all()) {
     if (!other.worker || id == tenant.id) continue;
     for (std::string& line : shared_namespaces(*posture, other.worker->pid(), id.view())) {

@@ -26,6 +26,9 @@ class NoCgroups final : public CgroupBackend {
   }
   Status apply(const CgroupName&, const ResourceLimits&) override { return refuse(); }
   Result<CgroupUsage> usage(const CgroupName&) override { return CgroupUsage{}; }
+  std::vector<CgroupSetting> settings(const CgroupName&, const ResourceLimits&) override {
+    return {};
+  }
   Status kill(const CgroupName&) override { return refuse(); }
   Status remove(const CgroupName&) override { return {}; }
   Result<std::vector<CgroupName>> list() override { return std::vector<CgroupName>{}; }

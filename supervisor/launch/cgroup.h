@@ -58,6 +58,14 @@ struct CgroupAbilities {
   bool io_weight = false;    // io_weight is: the host has io.cost or the BFQ scheduler in use
 };
 
+// One limit of a tenant's group.
+struct CgroupSetting {
+  std::string file;
+  std::string expected;
+  std::string actual;
+  bool holds = false;
+};
+
 class CgroupBackend {
  public:
   CgroupBackend() = default;
@@ -86,6 +94,9 @@ class CgroupBackend {
   [[nodiscard]] virtual Status apply(const CgroupName& name, const ResourceLimits& limits) = 0;
   // Of the tenant: all its generations together, ended ones included.
   [[nodiscard]] virtual Result<CgroupUsage> usage(const CgroupName& name) = 0;
+  // What create() and apply() set for these limits, and what the kernel has now.
+  [[nodiscard]] virtual std::vector<CgroupSetting> settings(const CgroupName& name,
+                                                            const ResourceLimits& limits) = 0;
   // SIGKILL to every process of the generation. Returns before they are gone.
   [[nodiscard]] virtual Status kill(const CgroupName& name) = 0;
   // Removes the generation's empty group, and the tenant's with its last one. Errors: unavailable

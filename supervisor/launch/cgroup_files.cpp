@@ -125,6 +125,16 @@ bool has_word(const std::string& text, const std::string& word) {
   return false;
 }
 
+CgroupSetting read_setting(const std::string& directory, const CgroupValue& wanted) {
+  CgroupSetting setting{wanted.file, wanted.value, "unreadable", false};
+  auto text = read_small_file(directory + "/" + wanted.file);
+  if (!text) return setting;
+  while (!text->empty() && text->back() == '\n') text->pop_back();
+  setting.holds = holds_value(wanted, *text);
+  setting.actual = std::move(*text);
+  return setting;
+}
+
 Result<std::vector<pid_t>> read_cgroup_processes(const std::string& directory) {
   const auto text = read_small_file(directory + "/cgroup.procs");
   if (!text) return tl::unexpected(text.error());

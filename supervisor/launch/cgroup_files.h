@@ -31,6 +31,8 @@ struct CgroupMounts {
 // *.pressure file (PSI); none where the kernel does not keep it.
 [[nodiscard]] std::optional<std::uint32_t> read_cgroup_pressure(const std::string& path);
 [[nodiscard]] bool has_word(const std::string& text, const std::string& word);
+// What a file below `directory` has of what was written to it.
+[[nodiscard]] CgroupSetting read_setting(const std::string& directory, const CgroupValue& wanted);
 [[nodiscard]] Result<std::vector<pid_t>> read_cgroup_processes(const std::string& directory);
 // Generations below <root directory>.
 [[nodiscard]] std::vector<CgroupName> list_generations(const std::string& root_directory);

@@ -110,6 +110,15 @@ class CgroupV1 final : public CgroupBackend {
     return usage;
   }
 
+  std::vector<CgroupSetting> settings(const CgroupName& name,
+                                      const ResourceLimits& limits) override {
+    std::vector<CgroupSetting> settings;
+    for (const CgroupValue& value : v1_values(limits, layers())) {
+      settings.push_back(read_setting(directory_of(value.controller, tenant_path(name)), value));
+    }
+    return settings;
+  }
+
   Status kill(const CgroupName& name) override {
     const auto pids = processes(name);
     if (!pids) return tl::unexpected(pids.error());

@@ -137,6 +137,15 @@ class CgroupV2 final : public CgroupBackend {
     return usage;
   }
 
+  std::vector<CgroupSetting> settings(const CgroupName& name,
+                                      const ResourceLimits& limits) override {
+    std::vector<CgroupSetting> settings;
+    for (const CgroupValue& value : v2_values(limits, layers_)) {
+      settings.push_back(read_setting(base_ + "/" + tenant_path(name), value));
+    }
+    return settings;
+  }
+
   Status kill(const CgroupName& name) override {
     // Since 5.14; kills atomically, forks included.
     return write_existing_file(base_ + "/" + generation_path(name) + "/cgroup.kill", "1");

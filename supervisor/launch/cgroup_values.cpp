@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <optional>
 #include <sstream>
 
 #include "shared/os/process.h"
@@ -38,7 +40,42 @@ std::vector<std::string> stale_devices(const std::string& path, const ResourceLi
   return devices;
 }
 
+std::optional<std::uint64_t> number_in(const std::string& text) {
+  std::uint64_t value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// The rest of the line that begins with `device`; empty without one.
+std::string line_of(const std::string& device, const std::string& text) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(device + " ")) return line.substr(device.size() + 1);
+  }
+  return {};
+}
+
 }  // namespace
+
+bool holds_value(const CgroupValue& wanted, const std::string& actual) {
+  static constexpr std::uint64_t page_bytes = 4096;
+  static constexpr std::uint64_t v1_unlimited = 1ULL << 62U;
+  if (actual == wanted.value) return true;
+  const std::size_t device_end = wanted.value.find(' ');
+  if (wanted.value.find(':') < device_end && device_end != std::string::npos) {
+    const std::string line = line_of(wanted.value.substr(0, device_end), actual);
+    const std::string limits = wanted.value.substr(device_end + 1);
+    const bool lifted = limits == "0" || limits == "rbps=max wbps=max riops=max wiops=max";
+    return line == limits || (line.empty() && lifted);
+  }
+  const auto number = number_in(actual);
+  if (!number) return false;
+  if (wanted.value == "-1") return *number >= v1_unlimited;
+  const auto expected = number_in(wanted.value);
+  return expected && wanted.controller == "memory" &&
+         *number == *expected / page_bytes * page_bytes;
+}
 
 std::vector<CgroupValue> v1_values(const ResourceLimits& limits, LayerSet layers) {
   std::vector<CgroupValue> values;

@@ -29,6 +29,10 @@ void add_v1_io_removals(const std::string& directory, const ResourceLimits& limi
 void add_v2_io_removals(const std::string& directory, const ResourceLimits& limits,
                         std::vector<CgroupValue>& values);
 
+// Whether a file that was given `wanted` may read `actual`: sizes are rounded down to pages, no
+// limit has several spellings, and of the lines of several devices only its own counts.
+[[nodiscard]] bool holds_value(const CgroupValue& wanted, const std::string& actual);
+
 // The share of block I/O, where the kernel has a file for it: it works only on hosts that schedule
 // by it (CgroupAbilities::io_weight). BFQ's scale ends at 1000.
 void add_v2_io_weight(const std::string& directory, const ResourceLimits& limits,

@@ -113,6 +113,18 @@ std::vector<std::string> posture_deviations(const Posture& posture,
   return deviations;
 }
 
+std::vector<std::string> compare_limits(std::span<const CgroupSetting> settings, Posture& posture) {
+  std::vector<std::string> lines;
+  for (const CgroupSetting& setting : settings) {
+    std::string actual = setting.actual;
+    std::replace(actual.begin(), actual.end(), '\n', ';');
+    posture.facts["cgroup " + setting.file] = actual;
+    if (setting.holds) continue;
+    lines.push_back("cgroup " + setting.file + ": expected " + setting.expected + ", is " + actual);
+  }
+  return lines;
+}
+
 void fill_posture_record(const Posture& posture, const std::vector<std::string>& deviations,
                          PostureRecord& record) {
   std::string facts;

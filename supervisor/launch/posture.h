@@ -9,12 +9,14 @@
 #include <sys/types.h>
 
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "shared/base/error.h"
 #include "shared/contract/control_link.h"
 #include "shared/contract/launch_spec.h"
+#include "supervisor/launch/cgroup.h"
 
 namespace tenantd {
 
@@ -43,6 +45,10 @@ using ExpectedPosture = std::map<std::string, std::string>;
 // One line a difference: "name: expected X, is Y".
 [[nodiscard]] std::vector<std::string> posture_deviations(const Posture& posture,
                                                           const ExpectedPosture& expected);
+
+// Adds the limits of its control group to the facts; one line a limit that does not hold.
+[[nodiscard]] std::vector<std::string> compare_limits(std::span<const CgroupSetting> settings,
+                                                      Posture& posture);
 
 // One line for each namespace that is not the host's and that `other` lives in too; `name` says who
 // that is. A process that has gone shares nothing.

@@ -118,6 +118,14 @@ TEST_CASE("quotas are in place before the first instruction, change live and go 
   CHECK(fixture.cgroups->apply(request.cgroup, request.limits));
   CHECK(fixture.cgroups->usage(request.cgroup)->memory_max_bytes ==
         request.limits.memory_max_bytes);
+  Posture posture;
+  CHECK(compare_limits(fixture.cgroups->settings(request.cgroup, request.limits), posture).empty());
+  CHECK(posture.facts.contains("cgroup pids.max"));
+  ResourceLimits other = request.limits;
+  other.pids_max += 1;
+  const auto lines = compare_limits(fixture.cgroups->settings(request.cgroup, other), posture);
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0] == "cgroup pids.max: expected 33, is 32");
   CHECK(fixture.cgroups->list()->size() == 1);
   CHECK_FALSE(fixture.cgroups->remove(request.cgroup));  // never moves a live process out
   CHECK(fixture.cgroups->kill(request.cgroup));
