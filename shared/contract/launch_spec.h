@@ -15,7 +15,7 @@
 
 namespace tenantd {
 
-enum class ProgramKind : std::uint32_t { worker = 1, control = 2 };
+enum class ProgramKind : std::uint32_t { worker = 1, control = 2, encoder_compiler = 3 };
 
 // How a mount gets into the program's root, which is a tmpfs, read-only once complete.
 struct MountSpec {

@@ -29,6 +29,9 @@ inline constexpr std::array<std::string_view, 4> worker_data_files = {
     "routes.db", "routes.db-wal", "routes.db-journal", "routes.db.lock"};
 inline constexpr std::array<std::string_view, 3> control_data_files = {"ledger.db", "ledger.db-wal",
                                                                        "ledger.db-journal"};
+inline constexpr std::array<std::string_view, 1> compiler_data_files = {"model"};
+// Files of the encoder that the tenant uses, read-only (tenantd-encoder: the directory to compile).
+inline constexpr std::string_view encoders_path = "/encoders";
 inline constexpr std::string_view scratch_path = "/tmp";  // small tmpfs, noexec
 inline constexpr std::string_view link_socket_path = "/link/supervisor.sock";  // to register again
 

@@ -258,6 +258,10 @@ struct TenantStats {
   std::uint64_t snapshot_version = 0;
   bool store_degraded = false;
   std::string store_reason;
+  std::string encoder;                 // of the vectors that answer now; empty: none yet
+  std::uint64_t reencoded = 0;         // utterances that have a vector of the next encoder
+  std::uint64_t reencoding_total = 0;  // of so many; 0: no change of encoder is under way
+  std::string reencoding_problem;      // why it does not go on; empty: it does
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -270,6 +274,10 @@ struct TenantStats {
     visit("snapshot_version", self.snapshot_version);
     visit("store_degraded", self.store_degraded);
     visit("store_reason", self.store_reason, Bound{256});
+    visit("encoder", self.encoder, Bound{max_encoder_id_bytes});
+    visit("reencoded", self.reencoded);
+    visit("reencoding_total", self.reencoding_total);
+    visit("reencoding_problem", self.reencoding_problem, Bound{256});
   }
 };
 

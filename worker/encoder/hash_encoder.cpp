@@ -25,6 +25,20 @@ constexpr std::size_t longest_ngram = 5;
 // Sublinear term frequency; sqrt, as IEEE 754 fixes its every bit, unlike log's.
 double damped(std::uint32_t count) noexcept { return std::sqrt(static_cast<double>(count)); }
 
+class BuiltInEncoder final : public Encoder {
+ public:
+  explicit BuiltInEncoder(std::uint32_t dimension) noexcept : dimension_(dimension) {}
+  std::string_view id() const noexcept override { return HashEncoder::vector_id; }
+  std::uint32_t dimension() const noexcept override { return dimension_; }
+  bool knows_meaning() const noexcept override { return false; }
+  std::unique_ptr<EncoderSession> open_session() const override {
+    return std::make_unique<HashEncoder>(dimension_);
+  }
+
+ private:
+  std::uint32_t dimension_;
+};
+
 }  // namespace
 
 void HashEncoder::count_features(const TokenList& words) {
@@ -77,6 +91,10 @@ void HashEncoder::add_character_ngrams(std::string_view word, double weight) {
   }
 }
 
+Status HashEncoder::encode(const EncoderText& text, std::span<float> out) {
+  return text.words != nullptr ? encode(*text.words, out) : encode(text.text, out);
+}
+
 Status HashEncoder::encode(std::string_view text, std::span<float> out) {
   if (text.size() > max_tokenized_bytes) {
     return fail(ErrorCode::invalid_argument, "the text is longer than 65536 bytes");
@@ -117,6 +135,10 @@ Status HashEncoder::encode(const TokenList& words, std::span<float> out) {
   const double scale = 1.0 / std::sqrt(squares);
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(sums_[i] * scale);
   return {};
+}
+
+EncoderPtr make_hash_encoder(std::uint32_t dimension) {
+  return std::make_shared<BuiltInEncoder>(dimension);
 }
 
 }  // namespace tenantd

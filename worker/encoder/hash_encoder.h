@@ -12,11 +12,12 @@
 #include <vector>
 
 #include "shared/base/error.h"
+#include "worker/encoder/encoder.h"
 #include "worker/encoder/tokenizer.h"
 
 namespace tenantd {
 
-class HashEncoder {
+class HashEncoder final : public EncoderSession {
  public:
   // Stored with every vector. Changes whenever the same text would give another vector.
   static constexpr std::string_view vector_id = "hash-v1";
@@ -34,6 +35,7 @@ class HashEncoder {
   // in the text, or longer than max_tokenized_bytes), wrong_dimension (out.size() is not the
   // dimension).
   [[nodiscard]] Status encode(std::string_view text, std::span<float> out);
+  [[nodiscard]] Status encode(const EncoderText& text, std::span<float> out) override;
   // The same from words already cut, for callers that need them anyway.
   [[nodiscard]] Status encode(const TokenList& words, std::span<float> out);
 
@@ -54,5 +56,8 @@ class HashEncoder {
   std::vector<double> sums_;
   std::vector<std::uint32_t> starts_;
 };
+
+// The same behind the seam.
+[[nodiscard]] EncoderPtr make_hash_encoder(std::uint32_t dimension);
 
 }  // namespace tenantd
