@@ -2,7 +2,7 @@
 //
 // Runs in: worker. FNV-1a (Fowler, Noll, Vo) with the finaliser of splitmix64 (Steele et al. 2014).
 // Not keyed: a table whose slots come from text must add a secret of its own (see
-// router/lexical_index).
+// router/lexical_segment).
 #pragma once
 
 #include <cstdint>

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
+#include "worker/router/route_set.h"
+#include "worker/router/scorer.h"
+#include "worker/router/searcher.h"
 #include "worker/router/validate.h"
 
 namespace tenantd {
@@ -55,73 +59,100 @@ Sigmoid lift_above_strangers(std::span<const LabelledScore> examples, Sigmoid si
   return sigmoid;
 }
 
+// Scores as they are: the order of logits is theirs.
+Calibration without_fit() noexcept {
+  Calibration calibration;
+  calibration.sigmoids.fill({1.0F, 0.0F});
+  return calibration;
+}
+
 class Examiner {
  public:
-  Examiner(const RouteSet& set, const RouterSettings& settings, Scorer& scorer)
-      : set_(set), settings_(settings), scorer_(scorer) {}
+  Examiner(const RouteSet& set, const RouterSettings& settings, Searcher& searcher)
+      : set_(set), settings_(settings), searcher_(searcher) {}
 
-  void ask(std::uint32_t utterance, Examples& examples) {
-    const std::uint32_t r = set_.route_of[utterance];
-    const RouteBlock& route = *set_.routes[r];
-    std::size_t row = utterance - set_.first_utterance[r];
-    const auto in_route = static_cast<std::uint32_t>(row);
-    std::size_t c = 0;
-    while (row >= route.chunks[c]->size()) row -= route.chunks[c++]->size();
-    const UtteranceChunk& chunk = *route.chunks[c];
-
-    QuerySignals query;
-    if (!chunk.encoder.empty()) query.vector = chunk.vectors.row(row).data();
-    tokenize(chunk.texts[row], words_);
-    distinct_words(words_, distinct_);
-    query.words = distinct_;
-    add_examples(scorer_.score(set_, settings_, query, LeftOut{r, in_route}), r,
-                 chunk.encoder.empty() ? route.text_count : route.vector_count, examples);
-    const auto with_itself = scorer_.score(set_, settings_, query);
-    for (const ScoreMode mode : modes) {
-      const FusedScore fused = fuse_as(mode, with_itself[r], settings_);
-      if (fused.mode == ScoreMode::none) continue;
-      examples.add(mode, fused.score, anchor_weight, true);
-      examples.add(mode, 0.0F, anchor_weight, false);
+  // All `utterances` together: each vector of the set is read once for all of them.
+  void ask(std::span<const std::uint32_t> utterances, Examples& examples) {
+    asked_.resize(std::max(asked_.size(), utterances.size()));
+    signals_.clear();
+    for (std::size_t i = 0; i < utterances.size(); ++i) {
+      signals_.push_back(prepare(utterances[i], asked_[i]));
+    }
+    searcher_.scan(set_, settings_, signals_);
+    for (std::size_t i = 0; i < utterances.size(); ++i) {
+      searcher_.select(i);
+      add_examples(signals_[i], asked_[i], examples);
     }
   }
 
  private:
-  void add_examples(std::span<const SignalScores> scores, std::uint32_t own, std::size_t siblings,
-                    Examples& examples) {
+  struct Asked {
+    std::uint32_t route = 0;
+    std::uint32_t in_route = 0;
+    std::size_t siblings = 0;  // utterances of the route that have what this one has
+    QuantisedQuery codes;
+    TokenList words;
+    std::vector<QueryWord> distinct;
+  };
+
+  QuerySignals prepare(std::uint32_t utterance, Asked& asked) {
+    asked.route = set_.route_of(utterance);
+    const RouteBlock& route = *set_.routes[asked.route];
+    asked.in_route = utterance - set_.first_utterance[asked.route];
+    std::size_t row = asked.in_route;
+    std::size_t c = 0;
+    while (row >= route.chunks[c]->size()) row -= route.chunks[c++]->size();
+    const UtteranceChunk& chunk = *route.chunks[c];
+    asked.siblings = chunk.encoder.empty() ? route.text_count : route.vector_count;
+    QuerySignals query;
+    if (!chunk.encoder.empty()) {
+      asked.codes.set(chunk.vectors.row(row));
+      query.vector = chunk.vectors.row(row).data();
+      query.codes = asked.codes.view();
+    }
+    tokenize(chunk.texts[row], asked.words);
+    distinct_words(asked.words, asked.distinct);
+    query.words = asked.distinct;
+    return query;
+  }
+
+  void add_examples(const QuerySignals& query, const Asked& asked, Examples& examples) {
+    const SignalScores without =
+        scorer_.score(set_, settings_, query, searcher_.words(), asked.route, asked.in_route);
+    const SignalScores with = scorer_.score(set_, settings_, query, searcher_.words(), asked.route);
     for (const ScoreMode mode : modes) {
-      const FusedScore right = fuse_as(mode, scores[own], settings_);
-      if (right.mode != ScoreMode::none && siblings > 1) {
+      const FusedScore right = fuse_as(mode, without, settings_);
+      if (right.mode != ScoreMode::none && asked.siblings > 1) {
         examples.add(mode, right.score, 1.0F, true);
         examples.has_siblings[static_cast<std::size_t>(mode)] = true;
       }
-      FusedScore wrong;
-      for (std::size_t r = 0; r < scores.size(); ++r) {
-        if (r == own) continue;
-        const FusedScore other = fuse_as(mode, scores[r], settings_);
-        if (other.mode == ScoreMode::none) continue;
-        if (wrong.mode == ScoreMode::none || other.score > wrong.score) wrong = other;
+      if (const auto wrong = best_other(asked.route, mode)) {
+        examples.add(mode, *wrong, stranger_weight, false);
       }
-      if (wrong.mode != ScoreMode::none) examples.add(mode, wrong.score, stranger_weight, false);
+      const FusedScore itself = fuse_as(mode, with, settings_);
+      if (itself.mode == ScoreMode::none) continue;
+      examples.add(mode, itself.score, anchor_weight, true);
+      examples.add(mode, 0.0F, anchor_weight, false);
     }
+  }
+
+  std::optional<float> best_other(std::uint32_t own, ScoreMode mode) {
+    for (const RankedRoute& route : searcher_.best(unfitted_, 2, mode)) {
+      if (route.route != own) return route.fused.score;
+    }
+    return std::nullopt;
   }
 
   const RouteSet& set_;
   const RouterSettings& settings_;
-  Scorer& scorer_;
-  TokenList words_;
-  std::vector<QueryWord> distinct_;
+  Searcher& searcher_;
+  Scorer scorer_;
+  const Calibration unfitted_ = without_fit();
+  std::vector<Asked> asked_;
+  std::vector<QuerySignals> signals_;
 };
 
 }  // namespace
-
-FusedScore fuse(const SignalScores& signals, const RouterSettings& settings) noexcept {
-  const float dense = signals.has_dense ? settings.dense_weight : 0.0F;
-  const float lexical = signals.has_lexical ? settings.lexical_weight : 0.0F;
-  const auto mode =
-      static_cast<ScoreMode>((signals.has_dense ? 1 : 0) + (signals.has_lexical ? 2 : 0));
-  if (dense + lexical <= 0) return {};
-  return {mode, (dense * signals.dense + lexical * signals.lexical) / (dense + lexical)};
-}
 
 Calibration default_calibration(const RouterSettings& settings) noexcept {
   Calibration calibration;
@@ -137,7 +168,8 @@ Calibration default_calibration(const RouterSettings& settings) noexcept {
   return calibration;
 }
 
-Calibration fit_calibration(const RouteSet& set, const RouterSettings& settings, Scorer& scorer) {
+Calibration fit_calibration(const RouteSet& set, const RouterSettings& settings,
+                            Searcher& searcher) {
   Calibration calibration = default_calibration(settings);
   const std::size_t count = set.utterance_count();
   calibration.fitted_utterances = count;
@@ -146,9 +178,13 @@ Calibration fit_calibration(const RouteSet& set, const RouterSettings& settings,
   const std::size_t affordable = std::max(calibration_budget / count, min_calibration_samples);
   const std::size_t samples = std::min({count, affordable, max_calibration_samples});
   Examples examples;
-  Examiner examiner(set, settings, scorer);
+  Examiner examiner(set, settings, searcher);
+  std::vector<std::uint32_t> utterances;
   for (std::size_t i = 0; i < samples; ++i) {
-    examiner.ask(static_cast<std::uint32_t>(i * count / samples), examples);
+    utterances.push_back(static_cast<std::uint32_t>(i * count / samples));
+    if (utterances.size() < Searcher::queries_at_once(set) && i + 1 < samples) continue;
+    examiner.ask(utterances, examples);
+    utterances.clear();
   }
   calibration.samples = static_cast<std::uint32_t>(samples);
   for (const ScoreMode mode : modes) {

@@ -9,21 +9,13 @@
 #include <cstdint>
 
 #include "shared/contract/tenant_settings.h"
-#include "worker/router/route_set.h"
-#include "worker/router/scorer.h"
+#include "worker/router/fusion.h"
 #include "worker/router/sigmoid.h"
 
 namespace tenantd {
 
-// Which signals a fused score is made of. Scores of different modes compare by confidence only.
-enum class ScoreMode : std::uint8_t { none = 0, dense = 1, lexical = 2, both = 3 };
-
-struct FusedScore {
-  ScoreMode mode = ScoreMode::none;
-  float score = 0;
-};
-// The weighted mean of the signals that apply.
-[[nodiscard]] FusedScore fuse(const SignalScores& signals, const RouterSettings& settings) noexcept;
+struct RouteSet;
+class Searcher;
 
 struct Calibration {
   std::array<Sigmoid, 4> sigmoids{};  // by ScoreMode
@@ -39,15 +31,15 @@ struct Calibration {
 
 inline constexpr std::size_t max_calibration_samples = 512;
 inline constexpr std::size_t min_calibration_samples = 96;
-// Inner products that one fit may cost before it takes fewer samples.
+// Inner products that one fit may bound before it takes fewer samples.
 inline constexpr std::size_t calibration_budget = 4'000'000;
 
 // Before any utterance was seen.
 [[nodiscard]] Calibration default_calibration(const RouterSettings& settings) noexcept;
-// Deterministic: the same routes and settings give the same calibration. Some 10 ms for 1,000
+// Deterministic: the same routes and settings give the same calibration. Some ms for 1,000
 // utterances.
 [[nodiscard]] Calibration fit_calibration(const RouteSet& set, const RouterSettings& settings,
-                                          Scorer& scorer);
+                                          Searcher& searcher);
 // Whether `calibration` was fitted on so different a set that answers profit from another fit.
 // Small sets are always refitted, large ones after they changed by a fifth.
 [[nodiscard]] bool wants_refit(const Calibration& calibration, const RouteSet& set,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 
 #include "worker/router/dot.h"
 
@@ -107,6 +108,10 @@ void append(RouteBlock& block, std::span<const Utterance> added, std::uint32_t d
     added = added.subspan(run);
   }
   if (block.vector_count == 0) return;
+  double squares = 0;
+  for (const double value : block.vector_sum) squares += value * value;
+  block.mean_length =
+      static_cast<float>(std::sqrt(squares) / static_cast<double>(block.vector_count));
   std::vector<float> sum(block.vector_sum.begin(), block.vector_sum.end());
   block.centroid = Matrix(1, dimension);
   if (!normalise(sum, block.centroid.row(0))) block.centroid = Matrix();
@@ -123,6 +128,7 @@ std::shared_ptr<const RouteBlock> build_route(const RouteDefinition& route,
   block->threshold = route.threshold;
   block->tags = route.tags;
   append(*block, route.utterances, dimension);
+  if (block->chunks.empty()) block->chunks.push_back(make_chunk(nullptr, {}, {}, dimension));
   return block;
 }
 
@@ -144,6 +150,7 @@ std::shared_ptr<const RouteBlock> append_utterances(const RouteBlock& base,
     block->centroid = Matrix(1, dimension);
     std::ranges::copy(base.centroid.row(0), block->centroid.row(0).begin());
   }
+  block->mean_length = base.mean_length;
   append(*block, added, dimension);
   return block;
 }
@@ -168,6 +175,12 @@ const std::string& RouteBlock::text_of(std::size_t utterance) const {
   std::size_t index = 0;
   while (utterance >= chunks[index]->size()) utterance -= chunks[index++]->size();
   return chunks[index]->texts[utterance];
+}
+
+const float* RouteBlock::vector_of(std::size_t row) const noexcept {
+  std::size_t index = 0;
+  while (row >= chunks[index]->vectors.rows()) row -= chunks[index++]->vectors.rows();
+  return chunks[index]->vectors.row(row).data();
 }
 
 }  // namespace tenantd

@@ -45,17 +45,20 @@ struct RouteBlock {
   std::string metadata;
   std::optional<float> threshold;
   std::vector<std::string> tags;
-  std::vector<std::shared_ptr<const UtteranceChunk>> chunks;
+  std::vector<std::shared_ptr<const UtteranceChunk>> chunks;  // at least one
   std::size_t utterance_count = 0;
   std::size_t vector_count = 0;
   std::size_t text_count = 0;
   std::vector<double> vector_sum;  // of all normalised vectors, in order; empty without vectors
   Matrix centroid;                 // one row, normalised; none if the vectors cancel out
+  float mean_length = 0;           // of vector_sum / vector_count: the mean is that of centroid
 
   // Everything that the route was made of; vectors come back normalised. `with_vectors` false
   // leaves embeddings empty and names their encoder only.
   [[nodiscard]] RouteDefinition definition(bool with_vectors) const;
   [[nodiscard]] const std::string& text_of(std::size_t utterance) const;
+  // Row `row` of the utterances that have a vector.
+  [[nodiscard]] const float* vector_of(std::size_t row) const noexcept;
 };
 
 // `route` is valid and each of its embeddings has `dimension` floats or none.

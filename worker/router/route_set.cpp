@@ -1,31 +1,116 @@
 #include "worker/router/route_set.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "worker/router/segment_plan.h"
 
 namespace tenantd {
+namespace {
+
+// Bounds of words in a segment widen with the distance of its average length from the set's:
+// beyond this it is made anew.
+constexpr double worst_average_ratio = 1.1;
+
+struct WordTotals {
+  std::uint64_t documents = 0;
+  std::uint64_t words = 0;
+  [[nodiscard]] double average() const noexcept {
+    return documents > 0 ? static_cast<double>(words) / static_cast<double>(documents) : 1.0;
+  }
+};
+
+WordTotals count_words(std::span<const PlannedSegment> plan) {
+  WordTotals totals;
+  for (const PlannedSegment& planned : plan) {
+    if (planned.kept) {
+      totals.documents += planned.kept->documents;
+      totals.words += planned.kept->total_words;
+    }
+    for (const SegmentPart& part : planned.parts) {
+      for (const auto& chunk : part.chunks()) {
+        for (const std::uint32_t length : chunk->lengths) {
+          totals.documents += length > 0 ? 1 : 0;
+          totals.words += length;
+        }
+      }
+    }
+  }
+  return totals;
+}
+
+// Numbers utterances, rows and parts of the segment through those before it.
+void place(RouteSet& set, std::shared_ptr<const Segment> segment, std::uint32_t first_route) {
+  const auto s = static_cast<std::uint32_t>(set.segments.size());
+  PlacedSegment placed;
+  placed.first_part = static_cast<std::uint32_t>(set.parts.size());
+  if (s > 0) {
+    const PlacedSegment& before = set.segments.back();
+    placed.first_utterance = before.first_utterance + before.segment->utterance_count;
+    placed.first_row = before.first_row + before.segment->row_count;
+  }
+  std::uint32_t route = first_route;
+  for (std::size_t p = 0; p < segment->parts.size(); ++p, ++route) {
+    const bool is_last = p + 1 == segment->parts.size();
+    const SegmentPart& part = segment->parts[p];
+    // Sums for now; build_route_set() turns them into positions.
+    set.first_utterance[route + 1] +=
+        (is_last ? segment->utterance_count : segment->parts[p + 1].first_utterance) -
+        part.first_utterance;
+    set.first_row[route + 1] +=
+        (is_last ? segment->row_count : segment->parts[p + 1].first_row) - part.first_row;
+    ++set.first_part[route + 1];
+    if (part.text_count > 0) set.has_text[route] = 1;
+    set.text_count += part.text_count;
+    set.parts.push_back({route, s});
+  }
+  if (set.encoder.empty()) set.encoder = segment->encoder;
+  if (segment->mixed_encoders || (!segment->encoder.empty() && segment->encoder != set.encoder)) {
+    set.mixed_encoders = true;
+  }
+  placed.segment = std::move(segment);
+  set.segments.push_back(std::move(placed));
+}
+
+}  // namespace
 
 std::shared_ptr<const RouteSet> build_route_set(
-    std::vector<std::shared_ptr<const RouteBlock>> routes, std::uint32_t dimension) {
+    std::vector<std::shared_ptr<const RouteBlock>> routes, std::uint32_t dimension,
+    const RouteSet* previous) {
   auto set = std::make_shared<RouteSet>();
   set->dimension = dimension;
   set->routes = std::move(routes);
-  set->first_utterance.reserve(set->routes.size() + 1);
-  set->first_utterance.push_back(0);
-  for (const auto& route : set->routes) {
-    const auto count = static_cast<std::uint32_t>(route->utterance_count);
-    set->first_utterance.push_back(set->first_utterance.back() + count);
-    set->route_of.resize(set->first_utterance.back(),
-                         static_cast<std::uint32_t>(set->first_utterance.size() - 2));
-    set->vector_count += route->vector_count;
-    set->text_count += route->text_count;
-    set->longest_route = std::max(set->longest_route, route->utterance_count);
-    for (const auto& chunk : route->chunks) {
-      if (chunk->encoder.empty()) continue;
-      if (set->encoder.empty()) set->encoder = chunk->encoder;
-      if (set->encoder != chunk->encoder) set->mixed_encoders = true;
+  std::vector<std::shared_ptr<const Segment>> kept;
+  if (previous != nullptr) {
+    for (const PlacedSegment& placed : previous->segments) kept.push_back(placed.segment);
+  }
+  std::vector<PlannedSegment> plan = plan_segments(set->routes, kept);
+  WordTotals totals = count_words(plan);
+  const auto is_stale = [&totals](const std::shared_ptr<const Segment>& segment) {
+    const double ratio = segment->lexical.average_length() / totals.average();
+    return ratio > worst_average_ratio || ratio * worst_average_ratio < 1;
+  };
+  if (std::erase_if(kept, is_stale) > 0) plan = plan_segments(set->routes, kept);
+  set->documents = static_cast<double>(totals.documents);
+  set->average_length = totals.average();
+  const std::size_t count = set->routes.size();
+  for (auto* positions : {&set->first_utterance, &set->first_row, &set->first_part}) {
+    positions->resize(count + 1);
+  }
+  set->has_text.resize(count);
+  for (PlannedSegment& planned : plan) {
+    if (!planned.kept) {
+      planned.kept = build_segment(std::move(planned.parts), dimension, set->average_length);
+    }
+    place(*set, std::move(planned.kept), planned.first_route);
+  }
+  for (std::size_t r = 0; r < count; ++r) {
+    for (auto* positions : {&set->first_utterance, &set->first_row, &set->first_part}) {
+      (*positions)[r + 1] += (*positions)[r];
     }
   }
-  set->lexical = LexicalIndex(set->routes);
+  set->vector_count = set->first_row.back();
   return set;
 }
 
@@ -36,6 +121,16 @@ std::optional<std::size_t> RouteSet::find(std::string_view id) const noexcept {
                                    });
   if (it == routes.end() || (*it)->id != id) return std::nullopt;
   return static_cast<std::size_t>(it - routes.begin());
+}
+
+std::uint32_t RouteSet::route_of(std::uint32_t utterance) const noexcept {
+  const auto next = std::upper_bound(first_utterance.begin(), first_utterance.end(), utterance);
+  return static_cast<std::uint32_t>(next - first_utterance.begin() - 1);
+}
+
+float RouteSet::idf(std::uint64_t uses) const noexcept {
+  const auto n = static_cast<double>(uses);
+  return static_cast<float>(std::log(1.0 + (documents - n + 0.5) / (n + 0.5)));
 }
 
 }  // namespace tenantd

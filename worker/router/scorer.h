@@ -1,7 +1,7 @@
-// Scores every route for one query: exact dense search, aggregated per route, and BM25.
+// Scores one route by multiplying all of its vectors: what a confidence is fitted on, where an
+// utterance of the route is left out, and what an explanation names.
 //
-// Runs in: worker; one object a thread. Owns the scratch memory: once grown to the largest route
-// set it scores without allocating.
+// Runs in: worker; one object a thread. Owns the scratch memory.
 #pragma once
 
 #include <cstdint>
@@ -10,53 +10,23 @@
 #include <vector>
 
 #include "shared/contract/tenant_settings.h"
-#include "worker/encoder/tokenizer.h"
-#include "worker/router/dot.h"
-#include "worker/router/matrix.h"
+#include "worker/router/kernels/kernels.h"
+#include "worker/router/query.h"
 #include "worker/router/route_set.h"
+#include "worker/router/word_search.h"
 
 namespace tenantd {
 
-// A word of the query, each once.
-struct QueryWord {
-  std::uint64_t hash;
-  std::uint32_t token;  // its first occurrence in the TokenList
-  float weight;         // a function word's is low
-  bool is_function_word;
-};
-
-// Replaces `out` with the distinct words among the first 1,024 of `words`.
-void distinct_words(const TokenList& words, std::vector<QueryWord>& out);
-
-// What a query offers. Pointers are borrowed for the call.
-struct QuerySignals {
-  const float* vector = nullptr;     // normalised, padded and aligned as a Matrix row; null: none
-  std::span<const QueryWord> words;  // empty: no lexical signal
-};
-
-// An utterance that scoring must pretend is not there.
-struct LeftOut {
-  std::uint32_t route;
-  std::uint32_t utterance;  // in the route
-};
-
-struct SignalScores {
-  float dense = 0;
-  float lexical = 0;
-  bool has_dense = false;
-  bool has_lexical = false;
-};
-
 class Scorer {
  public:
-  Scorer() : dot_rows_(select_dot_rows()) {}
+  explicit Scorer(const Kernels& kernels = best_kernels()) noexcept : kernels_(&kernels) {}
 
-  // One entry a route, valid until the next call. Only signals with a weight above 0 are computed.
-  std::span<const SignalScores> score(const RouteSet& set, const RouterSettings& settings,
-                                      const QuerySignals& query,
-                                      std::optional<LeftOut> left_out = std::nullopt);
-  // Whether, in the last call with words, an utterance held a query word that is no function word.
-  [[nodiscard]] bool shares_word() const noexcept { return shares_word_; }
+  // `words` has looked up the query's words. `left_out`: an utterance of the route that is treated
+  // as if it were not there. Only signals with a weight above 0 are computed.
+  [[nodiscard]] SignalScores score(const RouteSet& set, const RouterSettings& settings,
+                                   const QuerySignals& query, WordSearch& words,
+                                   std::uint32_t route,
+                                   std::optional<std::uint32_t> left_out = std::nullopt);
 
   struct Nearest {
     std::size_t utterance = 0;  // in the route
@@ -68,22 +38,13 @@ class Scorer {
  private:
   float dense_score(const RouteBlock& route, const RouterSettings& settings, const float* vector,
                     std::optional<std::uint32_t> left_out);
-  float centroid_score(const RouteBlock& route, const float* vector,
+  float centroid_score(const RouteBlock& route, bool as_mean, const float* vector,
                        std::optional<std::uint32_t> left_out);
   std::span<float> similarities(const RouteBlock& route, const float* vector,
                                 std::optional<std::uint32_t> left_out);
-  void score_words(const RouteSet& set, std::span<const QueryWord> words,
-                   std::optional<LeftOut> left_out);
 
-  DotRows dot_rows_;
-  bool shares_word_ = false;
-  std::vector<SignalScores> scores_;
+  const Kernels* kernels_;
   std::vector<float> similarities_;
-  std::vector<float> word_sums_;        // one an utterance of the set; all zero between calls
-  std::vector<std::uint32_t> touched_;  // utterances with a sum
 };
-
-// BM25 is unbounded; half of the scale is reached at a score of 8.
-[[nodiscard]] constexpr float saturate_bm25(float sum) noexcept { return sum / (sum + 8.0F); }
 
 }  // namespace tenantd

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/router/dot.h"
 #include "worker/router/validate.h"
 
 namespace tenantd {
@@ -22,8 +23,33 @@ RouteDecision fall_back(const RouteSnapshot& snapshot, RouteReason reason) {
   return decision;
 }
 
-RouteScores scores_of(const SignalScores& signals, const FusedScore& fused) noexcept {
-  return {signals.dense, signals.lexical, fused.score};
+RouteScores scores_of(const RankedRoute& ranked) noexcept {
+  return {ranked.signals.dense, ranked.signals.lexical, ranked.fused.score};
+}
+
+RouteDecision decide(const RouteSnapshot& snapshot, const RouteQuery& query,
+                     std::span<const RankedRoute> ranked, float evidence) {
+  const auto& routes = snapshot.set->routes;
+  const RankedRoute& best = ranked.front();
+  const RouteBlock& best_route = *routes[best.route];
+  RouteDecision decision = fall_back(snapshot, RouteReason::below_threshold);
+  decision.confidence = evidence * probability(best.logit);
+  decision.threshold = best_route.threshold.value_or(snapshot.settings.router.threshold);
+  decision.scores = scores_of(best);
+  if (decision.confidence >= decision.threshold) {
+    decision.route = best_route.id;
+    decision.is_fallback = false;
+    decision.reason = RouteReason::matched;
+  }
+  const std::size_t first = decision.is_fallback ? 0 : 1;
+  const std::size_t end = std::min(first + query.alternatives_limit, ranked.size());
+  if (end > first) decision.alternatives.reserve(end - first);
+  for (std::size_t i = first; i < end; ++i) {
+    const RankedRoute& other = ranked[i];
+    decision.alternatives.push_back(
+        {routes[other.route]->id, evidence * probability(other.logit), scores_of(other)});
+  }
+  return decision;
 }
 
 tl::unexpected<Error> encoder_mismatch(const RouteSet& set, std::string_view given) {
@@ -37,10 +63,7 @@ tl::unexpected<Error> encoder_mismatch(const RouteSet& set, std::string_view giv
 }  // namespace
 
 TenantRouter::TenantRouter(TenantId tenant, SnapshotPtr first)
-    : tenant_(tenant),
-      snapshots_(first),
-      encoder_(first->settings.router.dimension),
-      vector_(1, first->settings.router.dimension) {}
+    : tenant_(tenant), snapshots_(first), encoder_(first->settings.router.dimension) {}
 
 Status TenantRouter::publish(const ExecutionContext& context, SnapshotPtr next) {
   if (context.tenant() != tenant_) return fail(ErrorCode::no_tenant, "no such tenant here");
@@ -57,46 +80,56 @@ Result<RouteDecision> TenantRouter::route(const ExecutionContext& context,
                                           const RouteQuery& query) {
   if (context.tenant() != tenant_) return fail(ErrorCode::no_tenant, "no such tenant here");
   const RouteSnapshot& snapshot = *snapshots_.current();
-  const RouterSettings& settings = snapshot.settings.router;
-  if (const Status status = validate_query(query, settings.dimension); !status) {
-    return fail(status.error());
-  }
-  QuerySignals signals;
-  if (const Status status = prepare(snapshot, query, signals); !status) {
-    return fail(status.error());
-  }
-  if (snapshot.set->routes.empty()) return fall_back(snapshot, RouteReason::no_routes);
-  const auto scores = scorer_.score(*snapshot.set, settings, signals);
-  rank(snapshot, scores, std::size_t{query.alternatives_limit} + 1);
-  const bool nothing_found =
-      ranked_.empty() || (signals.vector == nullptr && ranked_.front().fused.score <= 0);
-  if (nothing_found) return fall_back(snapshot, RouteReason::no_signal);
-
-  const bool hashed_text = query.text && signals.vector != nullptr && query.embedding.empty();
-  const float evidence = hashed_text && !scorer_.shares_word() ? evidence_without_words : 1.0F;
-  RouteDecision decision = decide(snapshot, query, scores, evidence);
-  if (signals.vector != nullptr && snapshot.set->vector_count > 0) {
-    decision.encoder = snapshot.set->encoder;
-  }
-  if (query.explain) decision.explanation = explain(snapshot, signals, ranked_.front().route);
-  return decision;
+  prepare(snapshot, {&query, 1});
+  return answer(snapshot, query, 0);
 }
 
-Status TenantRouter::prepare(const RouteSnapshot& snapshot, const RouteQuery& query,
-                             QuerySignals& signals) {
-  words_.clear();
-  distinct_.clear();
-  if (query.text) {
-    tokenize(*query.text, words_);
-    distinct_words(words_, distinct_);
-    signals.words = distinct_;
+Status TenantRouter::route_batch(const ExecutionContext& context,
+                                 std::span<const RouteQuery> queries,
+                                 std::vector<Result<RouteDecision>>& out) {
+  if (context.tenant() != tenant_) return fail(ErrorCode::no_tenant, "no such tenant here");
+  const RouteSnapshot& snapshot = *snapshots_.current();
+  out.clear();
+  out.reserve(queries.size());
+  const std::size_t at_once = Searcher::queries_at_once(*snapshot.set);
+  while (!queries.empty()) {
+    const auto some = queries.first(std::min(at_once, queries.size()));
+    prepare(snapshot, some);
+    for (std::size_t i = 0; i < some.size(); ++i) out.push_back(answer(snapshot, some[i], i));
+    queries = queries.subspan(some.size());
   }
-  if (snapshot.settings.router.dense_weight <= 0) return {};
-  return prepare_vector(snapshot, query, signals);
+  return {};
+}
+
+// Leaves each query's words and vector, or what is wrong with it, in prepared_ and signals_, and
+// the searcher ready for all.
+void TenantRouter::prepare(const RouteSnapshot& snapshot, std::span<const RouteQuery> queries) {
+  if (prepared_.size() < queries.size()) prepared_.resize(queries.size());
+  signals_.assign(queries.size(), QuerySignals{});
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    prepared_[i].status = prepare_one(snapshot, queries[i], prepared_[i], signals_[i]);
+    if (!prepared_[i].status) signals_[i] = {};
+  }
+  searcher_.scan(*snapshot.set, snapshot.settings.router, signals_);
+}
+
+Status TenantRouter::prepare_one(const RouteSnapshot& snapshot, const RouteQuery& query,
+                                 Prepared& prepared, QuerySignals& signals) {
+  const RouterSettings& settings = snapshot.settings.router;
+  if (Status status = validate_query(query, settings.dimension); !status) return status;
+  prepared.words.clear();
+  prepared.distinct.clear();
+  if (query.text) {
+    tokenize(*query.text, prepared.words);
+    distinct_words(prepared.words, prepared.distinct);
+    signals.words = prepared.distinct;
+  }
+  if (settings.dense_weight <= 0) return {};
+  return prepare_vector(snapshot, query, prepared, signals);
 }
 
 Status TenantRouter::prepare_vector(const RouteSnapshot& snapshot, const RouteQuery& query,
-                                    QuerySignals& signals) {
+                                    Prepared& prepared, QuerySignals& signals) {
   const RouterSettings& settings = snapshot.settings.router;
   const RouteSet& set = *snapshot.set;
   const std::string_view tenants = tenant_encoder_id(settings);
@@ -112,63 +145,52 @@ Status TenantRouter::prepare_vector(const RouteSnapshot& snapshot, const RouteQu
   if (set.vector_count > 0 && (set.mixed_encoders || set.encoder != given)) {
     return encoder_mismatch(set, given);
   }
+  if (prepared.vector.dimension() != settings.dimension) {
+    prepared.vector = Matrix(1, settings.dimension);
+  }
+  const std::span<float> row = prepared.vector.row(0);
   if (!query.embedding.empty()) {
-    if (!normalise(query.embedding, vector_.row(0))) {
+    if (!normalise(query.embedding, row)) {
       return fail(ErrorCode::invalid_vector, "the embedding cannot be normalised");
     }
-    signals.vector = vector_.data();
+  } else if (!encoder_.encode(prepared.words, row)) {
+    // A text without a word is a question that no route answers, not a malformed one.
     return {};
   }
-  // A text without a word is a question that no route answers, not a malformed one.
-  if (encoder_.encode(words_, vector_.row(0))) signals.vector = vector_.data();
+  prepared.codes.set(row);
+  signals.vector = prepared.vector.data();
+  signals.codes = prepared.codes.view();
   return {};
 }
 
-void TenantRouter::rank(const RouteSnapshot& snapshot, std::span<const SignalScores> scores,
-                        std::size_t wanted) {
-  ranked_.clear();
-  for (std::uint32_t r = 0; r < scores.size(); ++r) {
-    const FusedScore fused = fuse(scores[r], snapshot.settings.router);
-    if (fused.mode == ScoreMode::none) continue;
-    ranked_.push_back({r, snapshot.calibration.logit(fused), fused});
-  }
-  const std::size_t kept = std::min(wanted, ranked_.size());
-  std::partial_sort(ranked_.begin(), ranked_.begin() + static_cast<std::ptrdiff_t>(kept),
-                    ranked_.end(), [](const Ranked& a, const Ranked& b) {
-                      return a.logit != b.logit ? a.logit > b.logit : a.route < b.route;
-                    });
-  ranked_.resize(kept);
-}
+Result<RouteDecision> TenantRouter::answer(const RouteSnapshot& snapshot, const RouteQuery& query,
+                                           std::size_t index) {
+  if (const Status& status = prepared_[index].status; !status) return fail(status.error());
+  if (snapshot.set->routes.empty()) return fall_back(snapshot, RouteReason::no_routes);
+  const QuerySignals& signals = signals_[index];
+  searcher_.select(index);
+  const auto ranked =
+      searcher_.best(snapshot.calibration, std::size_t{query.alternatives_limit} + 1);
+  const bool nothing_found =
+      ranked.empty() || (signals.vector == nullptr && ranked.front().fused.score <= 0);
+  if (nothing_found) return fall_back(snapshot, RouteReason::no_signal);
 
-RouteDecision TenantRouter::decide(const RouteSnapshot& snapshot, const RouteQuery& query,
-                                   std::span<const SignalScores> scores, float evidence) const {
-  const auto& routes = snapshot.set->routes;
-  const Ranked& best = ranked_.front();
-  const RouteBlock& best_route = *routes[best.route];
-  RouteDecision decision = fall_back(snapshot, RouteReason::below_threshold);
-  decision.confidence = evidence * probability(best.logit);
-  decision.threshold = best_route.threshold.value_or(snapshot.settings.router.threshold);
-  decision.scores = scores_of(scores[best.route], best.fused);
-  if (decision.confidence >= decision.threshold) {
-    decision.route = best_route.id;
-    decision.is_fallback = false;
-    decision.reason = RouteReason::matched;
+  const bool hashed_text = query.text && signals.vector != nullptr && query.embedding.empty();
+  const float evidence =
+      hashed_text && !searcher_.words().shares_word() ? evidence_without_words : 1.0F;
+  RouteDecision decision = decide(snapshot, query, ranked, evidence);
+  if (signals.vector != nullptr && snapshot.set->vector_count > 0) {
+    decision.encoder = snapshot.set->encoder;
   }
-  const std::size_t first = decision.is_fallback ? 0 : 1;
-  const std::size_t end = std::min(first + query.alternatives_limit, ranked_.size());
-  if (end > first) decision.alternatives.reserve(end - first);
-  for (std::size_t i = first; i < end; ++i) {
-    const Ranked& other = ranked_[i];
-    decision.alternatives.push_back({routes[other.route]->id, evidence * probability(other.logit),
-                                     scores_of(scores[other.route], other.fused)});
-  }
+  if (query.explain) decision.explanation = explain(snapshot, index, ranked.front().route);
   return decision;
 }
 
-Explanation TenantRouter::explain(const RouteSnapshot& snapshot, const QuerySignals& signals,
+Explanation TenantRouter::explain(const RouteSnapshot& snapshot, std::size_t index,
                                   std::uint32_t best) {
-  const RouteSet& set = *snapshot.set;
-  const RouteBlock& route = *set.routes[best];
+  const RouteBlock& route = *snapshot.set->routes[best];
+  const QuerySignals& signals = signals_[index];
+  const TokenList& words = prepared_[index].words;
   Explanation explanation;
   explanation.route = route.id;
   if (signals.vector != nullptr) {
@@ -177,19 +199,11 @@ Explanation TenantRouter::explain(const RouteSnapshot& snapshot, const QuerySign
       explanation.best_similarity = nearest->similarity;
     }
   }
-  const std::uint32_t begin = set.first_utterance[best];
-  const std::uint32_t end = set.first_utterance[best + 1];
-  for (const QueryWord& word : signals.words) {
-    float weight = 0;  // in the utterance of the route where it weighs most
-    const auto postings = set.lexical.find(word.hash);
-    auto it = std::lower_bound(
-        postings.begin(), postings.end(), begin,
-        [](const Posting& posting, std::uint32_t wanted) { return posting.utterance < wanted; });
-    for (; it != postings.end() && it->utterance < end; ++it) {
-      weight = std::max(weight, it->impact * word.weight);
-    }
+  for (std::size_t w = 0; w < signals.words.size(); ++w) {
+    const float weight = searcher_.words().heaviest(w, best);
     if (weight <= 0) continue;
-    explanation.words.push_back({std::string(words_.view(words_.tokens[word.token])), weight});
+    explanation.words.push_back(
+        {std::string(words.view(words.tokens[signals.words[w].token])), weight});
   }
   std::sort(explanation.words.begin(), explanation.words.end(),
             [](const WordWeight& a, const WordWeight& b) {

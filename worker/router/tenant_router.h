@@ -4,10 +4,13 @@
 // validated here. The tenant comes from the execution context only.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "shared/base/error.h"
 #include "worker/encoder/hash_encoder.h"
+#include "worker/router/scorer.h"
+#include "worker/router/searcher.h"
 #include "worker/router/snapshot_holder.h"
 #include "worker/router/types.h"
 #include "worker/runtime/execution_context.h"
@@ -25,36 +28,43 @@ class TenantRouter {
   // and the tenant's encoder is not built in).
   [[nodiscard]] Result<RouteDecision> route(const ExecutionContext& context,
                                             const RouteQuery& query);
+  // The same for several queries of one snapshot, each with its own decision or error in `out`,
+  // which is replaced; their decisions are those of route(). Each vector is read once for many of
+  // them. Error of the whole: no_tenant.
+  [[nodiscard]] Status route_batch(const ExecutionContext& context,
+                                   std::span<const RouteQuery> queries,
+                                   std::vector<Result<RouteDecision>>& out);
   // Editor thread. no_tenant.
   [[nodiscard]] Status publish(const ExecutionContext& context, SnapshotPtr next);
   // Any thread: to list, show and export routes. no_tenant.
   [[nodiscard]] Result<SnapshotPtr> snapshot(const ExecutionContext& context) const;
 
  private:
-  struct Ranked {
-    std::uint32_t route;
-    float logit;
-    FusedScore fused;
+  // A query's own scratch, kept for the next.
+  struct Prepared {
+    Matrix vector;  // one row
+    QuantisedQuery codes;
+    TokenList words;
+    std::vector<QueryWord> distinct;
+    Status status;
   };
-  [[nodiscard]] Status prepare(const RouteSnapshot& snapshot, const RouteQuery& query,
-                               QuerySignals& signals);
+  void prepare(const RouteSnapshot& snapshot, std::span<const RouteQuery> queries);
+  [[nodiscard]] Status prepare_one(const RouteSnapshot& snapshot, const RouteQuery& query,
+                                   Prepared& prepared, QuerySignals& signals);
   [[nodiscard]] Status prepare_vector(const RouteSnapshot& snapshot, const RouteQuery& query,
-                                      QuerySignals& signals);
-  void rank(const RouteSnapshot& snapshot, std::span<const SignalScores> scores,
-            std::size_t wanted);
-  [[nodiscard]] RouteDecision decide(const RouteSnapshot& snapshot, const RouteQuery& query,
-                                     std::span<const SignalScores> scores, float evidence) const;
-  [[nodiscard]] Explanation explain(const RouteSnapshot& snapshot, const QuerySignals& signals,
+                                      Prepared& prepared, QuerySignals& signals);
+  [[nodiscard]] Result<RouteDecision> answer(const RouteSnapshot& snapshot, const RouteQuery& query,
+                                             std::size_t index);
+  [[nodiscard]] Explanation explain(const RouteSnapshot& snapshot, std::size_t index,
                                     std::uint32_t best);
 
   TenantId tenant_;
   SnapshotHolder snapshots_;
+  Searcher searcher_;
   Scorer scorer_;
   HashEncoder encoder_;
-  Matrix vector_;  // one row: the query's
-  TokenList words_;
-  std::vector<QueryWord> distinct_;
-  std::vector<Ranked> ranked_;
+  std::vector<Prepared> prepared_;     // one a query of a batch
+  std::vector<QuerySignals> signals_;  // likewise
 };
 
 }  // namespace tenantd

@@ -4,6 +4,7 @@
 
 #include "worker/encoder/hash_encoder.h"
 #include "worker/encoder/unicode.h"
+#include "worker/router/dot.h"
 
 namespace tenantd {
 namespace {
@@ -66,12 +67,9 @@ Status validate_vector(std::span<const float> vector, std::uint32_t dimension) {
                                                 " floats, this tenant's have " +
                                                 std::to_string(dimension));
   }
-  double squares = 0;
-  for (const float value : vector) {
-    if (!std::isfinite(value)) {
-      return fail(ErrorCode::invalid_vector, "the embedding holds NaN or infinity");
-    }
-    squares += static_cast<double>(value) * static_cast<double>(value);
+  const double squares = sum_of_squares(vector);
+  if (!std::isfinite(squares)) {
+    return fail(ErrorCode::invalid_vector, "the embedding holds NaN or infinity");
   }
   // Below this the direction is noise of denormal floats.
   if (squares < 1e-30) return fail(ErrorCode::invalid_vector, "the embedding has zero length");

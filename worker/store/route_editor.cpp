@@ -65,7 +65,7 @@ Result<RouteEditor> RouteEditor::open(const ExecutionContext& context, TenantSto
   auto first = std::make_shared<RouteSnapshot>();
   first->set = build_route_set(std::move(blocks), dimension);
   first->settings = settings;
-  first->calibration = fit_calibration(*first->set, settings.router, editor.scorer_);
+  first->calibration = fit_calibration(*first->set, settings.router, editor.searcher_);
   first->version = *version;
   editor.current_ = std::move(first);
   return editor;
@@ -91,7 +91,7 @@ Result<EditOutcome> RouteEditor::apply(const ExecutionContext& context,
     if (Status status = stage(edit, blocks); !status) return fail(status.error());
   }
   if (Status status = check_limits(blocks); !status) return fail(status.error());
-  auto set = build_route_set(std::move(blocks), current_->set->dimension);
+  auto set = build_route_set(std::move(blocks), current_->set->dimension, current_->set.get());
   if (set->mixed_encoders && !current_->set->mixed_encoders) {
     return fail(ErrorCode::encoder_mismatch,
                 "the vectors of a tenant must all be of one encoder; the routes' are of " +
@@ -107,7 +107,7 @@ Result<EditOutcome> RouteEditor::apply(const ExecutionContext& context,
   next->edited_since_fit = current_->edited_since_fit + count_new_utterances(edits);
   next->calibration = current_->calibration;
   if (wants_refit(current_->calibration, *set, next->edited_since_fit)) {
-    next->calibration = fit_calibration(*set, next->settings.router, scorer_);
+    next->calibration = fit_calibration(*set, next->settings.router, searcher_);
     next->edited_since_fit = 0;
   }
   next->set = std::move(set);
@@ -234,7 +234,7 @@ Status RouteEditor::apply_settings(const ExecutionContext& context,
   auto next = std::make_shared<RouteSnapshot>(*current_);
   next->settings = settings;
   if (!scores_alike(settings.router, now)) {
-    next->calibration = fit_calibration(*next->set, settings.router, scorer_);
+    next->calibration = fit_calibration(*next->set, settings.router, searcher_);
     next->edited_since_fit = 0;
   }
   return publish(context, std::move(next));
@@ -243,7 +243,7 @@ Status RouteEditor::apply_settings(const ExecutionContext& context,
 Result<bool> RouteEditor::settle(const ExecutionContext& context) {
   if (current_->edited_since_fit == 0) return false;
   auto next = std::make_shared<RouteSnapshot>(*current_);
-  next->calibration = fit_calibration(*next->set, next->settings.router, scorer_);
+  next->calibration = fit_calibration(*next->set, next->settings.router, searcher_);
   next->edited_since_fit = 0;
   if (Status status = publish(context, std::move(next)); !status) return fail(status.error());
   return true;

@@ -62,7 +62,7 @@ class RouteEditor {
   TenantRouter* router_ = nullptr;  // borrowed; null until make_router()
   SnapshotPtr current_;
   HashEncoder encoder_;
-  Scorer scorer_;
+  Searcher searcher_;
 };
 
 }  // namespace tenantd

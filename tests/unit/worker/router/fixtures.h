@@ -53,8 +53,8 @@ inline SnapshotPtr snapshot(const std::vector<RouteDefinition>& definitions,
   auto snapshot = std::make_shared<RouteSnapshot>();
   snapshot->set = build_route_set(std::move(blocks), settings.router.dimension);
   snapshot->settings = settings;
-  Scorer scorer;
-  snapshot->calibration = fit_calibration(*snapshot->set, settings.router, scorer);
+  Searcher searcher;
+  snapshot->calibration = fit_calibration(*snapshot->set, settings.router, searcher);
   snapshot->version = 1;
   return snapshot;
 }

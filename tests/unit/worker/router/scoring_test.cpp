@@ -6,6 +6,7 @@
 
 #include "tests/unit/worker/router/fixtures.h"
 #include "worker/router/dot.h"
+#include "worker/router/scorer.h"
 
 using namespace tenantd;
 using namespace tenantd::fixtures;
@@ -48,6 +49,20 @@ double reference_dense(const RouteDefinition& route, const std::vector<float>& q
   return sum / static_cast<double>(count);
 }
 
+// Every route by itself, with all of its vectors.
+std::vector<SignalScores> score_all(const RouteSet& set, const RouterSettings& settings,
+                                    const QuerySignals& query, bool* shares_word = nullptr) {
+  Scorer scorer;
+  WordSearch words;
+  words.look_up(set, query.words, true);
+  std::vector<SignalScores> scores;
+  for (std::uint32_t r = 0; r < set.routes.size(); ++r) {
+    scores.push_back(scorer.score(set, settings, query, words, r));
+  }
+  if (shares_word != nullptr) *shares_word = words.shares_word();
+  return scores;
+}
+
 std::vector<RouteDefinition> random_routes(std::mt19937& random, std::uint32_t dimension,
                                            std::size_t routes, std::size_t most) {
   std::vector<RouteDefinition> all(routes);
@@ -62,33 +77,6 @@ std::vector<RouteDefinition> random_routes(std::mt19937& random, std::uint32_t d
 }
 
 }  // namespace
-
-TEST_CASE("every kernel agrees with a double sum") {
-  std::mt19937 random(1);
-  for (const std::size_t dimension : {1U, 15U, 16U, 17U, 384U, 1000U}) {
-    for (const std::size_t rows : {1U, 3U, 4U, 9U}) {
-      Matrix query(1, dimension), matrix(rows, dimension);
-      std::ranges::copy(random_vector(random, static_cast<std::uint32_t>(dimension)),
-                        query.row(0).begin());
-      for (std::size_t r = 0; r < rows; ++r) {
-        std::ranges::copy(random_vector(random, static_cast<std::uint32_t>(dimension)),
-                          matrix.row(r).begin());
-      }
-      for (const DotRows kernel : runnable_dot_rows()) {
-        std::vector<float> out(rows);
-        kernel(query.data(), matrix.data(), rows, matrix.stride(), out.data());
-        for (std::size_t r = 0; r < rows; ++r) {
-          double expected = 0;
-          for (std::size_t j = 0; j < dimension; ++j) {
-            expected +=
-                static_cast<double>(query.row(0)[j]) * static_cast<double>(matrix.row(r)[j]);
-          }
-          CHECK(static_cast<double>(out[r]) == doctest::Approx(expected).epsilon(1e-4));
-        }
-      }
-    }
-  }
-}
 
 TEST_CASE("all aggregations equal a naive reference, also over chunk borders") {
   std::mt19937 random(2);
@@ -110,12 +98,11 @@ TEST_CASE("all aggregations equal a naive reference, also over chunk borders") {
       tenant.router.aggregation = aggregation;
       tenant.router.top_k = k;
       const SnapshotPtr current = snapshot(routes, tenant);
-      Scorer scorer;
       for (int round = 0; round < 10; ++round) {
         const auto query = random_vector(random, dimension);
         Matrix padded(1, dimension);
         REQUIRE(normalise(query, padded.row(0)));
-        const auto scores = scorer.score(*current->set, tenant.router, {padded.data(), {}});
+        const auto scores = score_all(*current->set, tenant.router, {padded.data(), {}, {}});
         for (std::size_t r = 0; r < routes.size(); ++r) {
           const double expected = reference_dense(routes[r], query, tenant.router);
           CHECK(std::abs(static_cast<double>(scores[r].dense) - expected) < 2e-5);
@@ -142,12 +129,15 @@ TEST_CASE("leaving an utterance out equals a route without it") {
       fewer[2].utterances.erase(fewer[2].utterances.begin() + skipped);
       Matrix padded(1, dimension);
       REQUIRE(normalise(random_vector(random, dimension), padded.row(0)));
-      Scorer a, b;
-      const auto left =
-          a.score(*whole->set, tenant.router, {padded.data(), {}}, LeftOut{2, skipped});
-      const auto without =
-          b.score(*snapshot(fewer, tenant)->set, tenant.router, {padded.data(), {}});
-      CHECK(left[2].dense == doctest::Approx(static_cast<double>(without[2].dense)).epsilon(1e-4));
+      Scorer scorer;
+      WordSearch words;
+      const QuerySignals query{padded.data(), {}, {}};
+      words.look_up(*whole->set, query.words, true);
+      const SignalScores left = scorer.score(*whole->set, tenant.router, query, words, 2, skipped);
+      const SnapshotPtr rest = snapshot(fewer, tenant);
+      words.look_up(*rest->set, query.words, true);
+      const SignalScores without = scorer.score(*rest->set, tenant.router, query, words, 2);
+      CHECK(left.dense == doctest::Approx(static_cast<double>(without.dense)).epsilon(1e-4));
     }
   }
 }
@@ -166,8 +156,9 @@ TEST_CASE("BM25 equals the formula, per utterance, best one per route") {
   tokenize("beta alpha beta", words);
   distinct_words(words, distinct);
   REQUIRE(distinct.size() == 2);
-  Scorer scorer;
-  const auto scores = scorer.score(*current->set, tenant.router, {nullptr, distinct});
+  bool shares_word = false;
+  const auto scores =
+      score_all(*current->set, tenant.router, {nullptr, {}, distinct}, &shares_word);
   const double average = (3 + 1 + 4 + 1 + 2) / 5.0;
   const auto term = [&](double tf, double length, double df) {
     const double idf = std::log(1 + (5 - df + 0.5) / (df + 0.5));
@@ -178,14 +169,14 @@ TEST_CASE("BM25 equals the formula, per utterance, best one per route") {
   CHECK(scores[0].lexical == doctest::Approx(first / (first + 8)).epsilon(1e-5));
   CHECK(scores[1].lexical == doctest::Approx(second / (second + 8)).epsilon(1e-5));
   CHECK(scores[2].lexical == 0.0F);
-  CHECK(scorer.shares_word());
-  // Scratch is clean again.
+  CHECK(shares_word);
   tokenize("nothing known", words);
   distinct_words(words, distinct);
-  for (const auto& score : scorer.score(*current->set, tenant.router, {nullptr, distinct})) {
+  for (const auto& score :
+       score_all(*current->set, tenant.router, {nullptr, {}, distinct}, &shares_word)) {
     CHECK(score.lexical == 0.0F);
   }
-  CHECK_FALSE(scorer.shares_word());
+  CHECK_FALSE(shares_word);
 }
 
 TEST_CASE("confidence rises strictly with the score and the fit separates what can be separated") {

@@ -1,0 +1,66 @@
+// Dense scores of all routes for some queries: first bounds from bytes, then, where it is asked
+// for, the exact fp32 score.
+//
+// Runs in: worker; one object a thread. Owns the scratch memory: once grown to the largest route
+// set it works without allocating.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "shared/contract/tenant_settings.h"
+#include "worker/router/kernels/kernels.h"
+#include "worker/router/query.h"
+#include "worker/router/route_set.h"
+
+namespace tenantd {
+
+class DenseSearch {
+ public:
+  // `kernels` must be ones that this CPU runs.
+  explicit DenseSearch(const Kernels& kernels = best_kernels()) noexcept : kernels_(&kernels) {}
+
+  // Reads every vector once for all `queries`, which all have one. `set` and the queries are
+  // borrowed until the next call.
+  void scan(const RouteSet& set, const RouterSettings& settings,
+            std::span<const QuerySignals* const> queries);
+
+  // How many queries scan() should be given at once, so that its memory stays within some MiB.
+  [[nodiscard]] static std::size_t queries_at_once(const RouteSet& set) noexcept;
+
+  // Not below the exact score of `route` for query number `query` of the last scan().
+  [[nodiscard]] float bound(std::size_t query, std::uint32_t route) const noexcept {
+    return route_bounds_[query * route_count_ + route];
+  }
+  // A bound that is lower and costs more; still not below the exact score.
+  [[nodiscard]] float closer_bound(std::size_t query, std::uint32_t route);
+  // The score as the definition in aggregate.h has it.
+  [[nodiscard]] float exact(std::size_t query, std::uint32_t route);
+
+ private:
+  struct Used {
+    std::size_t row;
+    float bound;
+  };
+  void scan_rows(std::span<const QuerySignals* const> queries);
+  void score_centroids(std::span<const QuerySignals* const> queries);
+  [[nodiscard]] bool is_per_route() const noexcept;
+  [[nodiscard]] std::span<float> rows_of(std::size_t query, std::uint32_t route) noexcept;
+
+  const Kernels* kernels_;
+  const RouteSet* set_ = nullptr;
+  Aggregation aggregation_ = Aggregation::max;
+  std::size_t top_k_ = 1;  // 1 for Aggregation::max
+  std::size_t route_count_ = 0;
+  std::size_t row_stride_ = 0;
+  std::vector<const float*> vectors_;  // one a query
+  std::vector<ScanQuery> codes_;
+  std::vector<float*> outputs_;
+  std::vector<float> row_bounds_;    // queries × rows
+  std::vector<float> route_bounds_;  // queries × routes
+  std::vector<float> values_;
+  std::vector<Used> used_;
+};
+
+}  // namespace tenantd

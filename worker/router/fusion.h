@@ -1,0 +1,33 @@
+// Two signals, one score.
+//
+// Runs in: worker. Fusing rises with each signal, also after rounding: bounds of the signals give a
+// bound of the fused score.
+#pragma once
+
+#include <cstdint>
+
+#include "shared/contract/tenant_settings.h"
+#include "worker/router/query.h"
+
+namespace tenantd {
+
+// Which signals a fused score is made of. Scores of different modes compare by confidence only.
+enum class ScoreMode : std::uint8_t { none = 0, dense = 1, lexical = 2, both = 3 };
+
+struct FusedScore {
+  ScoreMode mode = ScoreMode::none;
+  float score = 0;
+};
+
+// The weighted mean of the signals that apply.
+[[nodiscard]] inline FusedScore fuse(const SignalScores& signals,
+                                     const RouterSettings& settings) noexcept {
+  const float dense = signals.has_dense ? settings.dense_weight : 0.0F;
+  const float lexical = signals.has_lexical ? settings.lexical_weight : 0.0F;
+  const auto mode =
+      static_cast<ScoreMode>((signals.has_dense ? 1 : 0) + (signals.has_lexical ? 2 : 0));
+  if (dense + lexical <= 0) return {};
+  return {mode, (dense * signals.dense + lexical * signals.lexical) / (dense + lexical)};
+}
+
+}  // namespace tenantd

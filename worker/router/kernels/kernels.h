@@ -1,0 +1,66 @@
+// The loops in which a dense query spends its time, one set of them for each kind of CPU.
+//
+// Runs in: worker; loop thread and editor thread. Trusts its caller for sizes. Every set gives the
+// same bits: integers are exact, and floats are added, multiplied and never fused in one order.
+// Chosen by cpuid alone, as a confined worker reads no file; a table of function pointers and no
+// ifunc, whose resolvers run too early for sanitizers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace tenantd {
+
+// A query for scan_rows(): query ≈ scale · (128 · high + low), see quantise.h.
+struct ScanQuery {
+  const std::int8_t* high = nullptr;  // stride bytes each, on 64 bytes
+  const std::int8_t* low = nullptr;
+  std::int32_t high_offset = 0;  // 128 · Σ high: what the codes' offset adds
+  std::int32_t low_offset = 0;
+  float scale = 0;
+  float error_factor = 0;  // bound += error_factor · row error + slack
+  float slack = 0;
+};
+
+// Rows as bytes: row ≈ scales[i] · (code - 128).
+struct ScanRows {
+  const std::uint8_t* codes = nullptr;  // count × stride, on 64 bytes; padding is 128
+  const float* scales = nullptr;        // these two have room for count rounded up to 16
+  const float* errors = nullptr;
+  std::size_t count = 0;
+  std::size_t stride = 0;  // a multiple of 64
+};
+
+// out[i] = Σ query[j] · rows[i · stride + j], j < stride, i < row_count. `query` and `rows` begin
+// on 64 bytes and `stride` is a multiple of 16 floats (Matrix). Sixteen partial sums in fp32, term
+// j into sum j mod 16; then sum i takes sum i+8, i+4, i+2 and i+1 in turn.
+using DotRowsKernel = void (*)(const float* query, const float* rows, std::size_t row_count,
+                               std::size_t stride, float* out);
+// bounds[i]: no dot_rows() of the query with row i is larger. Room for `count` rounded up to 16.
+using ScanKernel = void (*)(const ScanQuery& query, const ScanRows& rows, float* bounds);
+// The same for several queries; each row is read once. bounds[q] belongs to queries[q].
+using ScanBatchKernel = void (*)(std::span<const ScanQuery> queries, const ScanRows& rows,
+                                 float* const* bounds);
+// The largest of `count` > 0 values, none of them NaN.
+using LargestKernel = float (*)(const float* values, std::size_t count);
+
+struct Kernels {
+  const char* name;
+  DotRowsKernel dot_rows;
+  ScanKernel scan;
+  ScanBatchKernel scan_batch;
+  LargestKernel largest;
+};
+
+extern const Kernels plain_kernels;
+#if defined(__x86_64__)
+extern const Kernels avx2_kernels;
+extern const Kernels avx512_kernels;  // F, BW and VNNI
+#endif
+
+// All that this CPU runs, plain first and fastest last, so that a test compares each.
+[[nodiscard]] std::span<const Kernels* const> runnable_kernels() noexcept;
+[[nodiscard]] const Kernels& best_kernels() noexcept;
+
+}  // namespace tenantd

@@ -1,0 +1,131 @@
+#include "worker/router/kernels/quantise.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+namespace tenantd {
+namespace {
+
+constexpr float row_steps = 127.0F;
+constexpr float query_steps = 16'256.0F;  // 127 · 128
+// normalise() rounds each of its floats: lengths are 1 to within this.
+constexpr double length_slack = 1e-6;
+
+template <class T>
+T* allocate_line(std::size_t bytes) {
+  void* memory = std::aligned_alloc(code_line, bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  return static_cast<T*>(memory);
+}
+
+float largest_magnitude(std::span<const float> values) noexcept {
+  float largest = 0;
+  for (const float value : values) largest = std::max(largest, std::abs(value));
+  return largest;
+}
+
+std::int32_t round_to_integer(float value) noexcept {
+  return static_cast<std::int32_t>(value + (value < 0 ? -0.5F : 0.5F));
+}
+
+float round_up(double value) noexcept {
+  return std::nextafter(static_cast<float>(value), std::numeric_limits<float>::infinity());
+}
+
+// What dot_rows() of vectors of length 1 may differ from the exact product: stride/16 + 4
+// roundings of relative 2^-24 each (Higham 2002, "Accuracy and Stability of Numerical Algorithms",
+// section 3.1), and some for products of products.
+double dot_rounding(std::size_t dimension) noexcept {
+  return (static_cast<double>(dimension) / 16.0 + 8.0) * 0x1p-24 * 1.01;
+}
+
+// Roundings of a kernel's own floats: about ten, of values below 1.5.
+constexpr double bound_rounding = 2e-6;
+
+}  // namespace
+
+QuantisedRows::QuantisedRows(std::size_t count, std::size_t dimension)
+    : count_(count), stride_(padded_codes(dimension)) {
+  if (count == 0) return;
+  codes_.reset(allocate_line<std::uint8_t>(count * stride_));
+  std::memset(codes_.get(), 128, count * stride_);
+  const std::size_t room = (count + 15) / 16 * 16;
+  scales_ = std::make_unique<float[]>(room);
+  errors_ = std::make_unique<float[]>(room);
+}
+
+void QuantisedRows::set(std::size_t index, std::span<const float> row) noexcept {
+  const float scale = largest_magnitude(row) / row_steps;
+  const float steps = scale > 0 ? 1.0F / scale : 0.0F;
+  std::uint8_t* codes = codes_.get() + index * stride_;
+  double squares = 0;
+  constexpr std::size_t lanes = 8;
+  double lane[lanes] = {};
+  for (std::size_t first = 0; first < row.size(); first += lanes) {
+    const std::size_t some = std::min(lanes, row.size() - first);
+    for (std::size_t i = 0; i < some; ++i) {
+      const std::int32_t code = std::clamp(round_to_integer(row[first + i] * steps), -127, 127);
+      codes[first + i] = static_cast<std::uint8_t>(code + 128);
+      const double error = static_cast<double>(row[first + i]) -
+                           static_cast<double>(scale) * static_cast<double>(code);
+      lane[i] += error * error;
+    }
+  }
+  for (const double sum : lane) squares += sum;
+  scales_[index] = scale;
+  errors_[index] = round_up(std::sqrt(squares) * (1 + 1e-9));
+}
+
+void QuantisedRows::copy(std::size_t index, const QuantisedRows& from, std::size_t from_index,
+                         std::size_t count) noexcept {
+  if (count == 0) return;
+  std::memcpy(codes_.get() + index * stride_, from.codes_.get() + from_index * stride_,
+              count * stride_);
+  std::copy_n(from.scales_.get() + from_index, count, scales_.get() + index);
+  std::copy_n(from.errors_.get() + from_index, count, errors_.get() + index);
+}
+
+std::size_t QuantisedRows::memory_bytes() const noexcept {
+  return count_ * (stride_ + 2 * sizeof(float));
+}
+
+void QuantisedQuery::set(std::span<const float> query) {
+  const std::size_t stride = padded_codes(query.size());
+  if (stride > capacity_) {
+    bytes_.reset(allocate_line<std::int8_t>(2 * stride));
+    capacity_ = stride;
+  }
+  std::int8_t* const high = bytes_.get();
+  std::int8_t* const low = high + capacity_;
+  const float scale = largest_magnitude(query) / query_steps;
+  const float steps = scale > 0 ? 1.0F / scale : 0.0F;
+  std::int32_t high_sum = 0;
+  std::int32_t low_sum = 0;
+  for (std::size_t j = 0; j < query.size(); ++j) {
+    const std::int32_t code = std::clamp(round_to_integer(query[j] * steps), -16'256, 16'256);
+    const std::int32_t upper = (code + 64) >> 7;
+    const std::int32_t rest = code - upper * 128;
+    high[j] = static_cast<std::int8_t>(upper);
+    low[j] = static_cast<std::int8_t>(rest);
+    high_sum += upper;
+    low_sum += rest;
+  }
+  std::memset(high + query.size(), 0, stride - query.size());
+  std::memset(low + query.size(), 0, stride - query.size());
+  // Each float is off by half a step at most, and by what its multiplication rounded.
+  const double error =
+      0.51 * static_cast<double>(scale) * std::sqrt(static_cast<double>(query.size()));
+  const double length = 1 + length_slack;
+  view_.high = high;
+  view_.low = low;
+  view_.high_offset = 128 * high_sum;
+  view_.low_offset = 128 * low_sum;
+  view_.scale = scale;
+  view_.error_factor = round_up(length + error);
+  view_.slack = round_up(length * error + dot_rounding(query.size()) + bound_rounding);
+}
+
+}  // namespace tenantd

@@ -1,0 +1,83 @@
+// The best routes for a query, exactly, without scoring every route exactly.
+//
+// Runs in: worker; one object a thread. Each route gets a bound of its fused score first; routes
+// are then scored exactly while their bound reaches the worst of the best found (the threshold
+// algorithm: Fagin, Lotem and Naor 2003, "Optimal aggregation algorithms for middleware"). Every
+// step from a bound of a signal to a bound of the logit is the very arithmetic of the exact score,
+// and each of its operations rises with its operands after rounding too: so routes, order and
+// scores are those of scoring everything.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "worker/router/calibration.h"
+#include "worker/router/dense_search.h"
+#include "worker/router/fusion.h"
+#include "worker/router/word_search.h"
+
+namespace tenantd {
+
+struct RankedRoute {
+  std::uint32_t route;  // index into RouteSet::routes
+  float logit;
+  FusedScore fused;
+  SignalScores signals;
+};
+
+class Searcher {
+ public:
+  explicit Searcher(const Kernels& kernels = best_kernels()) noexcept : dense_(kernels) {}
+
+  // Starts on `queries`; all that is given is borrowed until the next call. Not more than
+  // queries_at_once() of them.
+  void scan(const RouteSet& set, const RouterSettings& settings,
+            std::span<const QuerySignals> queries);
+  [[nodiscard]] static std::size_t queries_at_once(const RouteSet& set) noexcept {
+    return DenseSearch::queries_at_once(set);
+  }
+
+  // Looks up the words of query number `query` of the last scan(). Before best().
+  void select(std::size_t query);
+  // Of the selected query.
+  [[nodiscard]] WordSearch& words() noexcept { return words_; }
+
+  // The `wanted` routes with the highest logits, best first, equal ones by index; fewer if fewer
+  // have a signal. `only`: routes whose score is of that mode when its signals alone count. Valid
+  // until the next call.
+  [[nodiscard]] std::span<const RankedRoute> best(const Calibration& calibration,
+                                                  std::size_t wanted,
+                                                  std::optional<ScoreMode> only = std::nullopt);
+
+ private:
+  struct Bound {
+    float logit;
+    std::uint32_t route;
+  };
+  [[nodiscard]] bool applies(const SignalScores& signals) const noexcept;
+  [[nodiscard]] SignalScores bounds_of(std::uint32_t route) const noexcept;
+  [[nodiscard]] RankedRoute rank(std::uint32_t route, const SignalScores& signals) const noexcept;
+  void find_bounds(std::size_t wanted);
+  [[nodiscard]] std::optional<RankedRoute> score(std::uint32_t route, const RankedRoute* worst);
+  void insert(const RankedRoute& found);
+
+  DenseSearch dense_;
+  WordSearch words_;
+  const RouteSet* set_ = nullptr;
+  const RouterSettings* settings_ = nullptr;
+  const Calibration* calibration_ = nullptr;
+  std::optional<ScoreMode> only_;
+  std::span<const QuerySignals> queries_;
+  std::vector<const QuerySignals*> with_vector_;
+  std::vector<std::size_t> dense_index_;  // of each query among with_vector_
+  std::size_t selected_ = 0;
+  bool use_dense_ = false;         // of the selected query, as settings and mode allow
+  bool use_lexical_ = false;       // likewise
+  std::vector<float> bounds_;      // logits, one a route
+  std::vector<Bound> promising_;   // a heap of the highest bounds, the least on top
+  std::vector<RankedRoute> best_;  // best first
+};
+
+}  // namespace tenantd

@@ -1,0 +1,41 @@
+#include "worker/router/segment.h"
+
+#include <utility>
+
+namespace tenantd {
+
+std::shared_ptr<const Segment> build_segment(std::vector<SegmentPart> parts,
+                                             std::uint32_t dimension, double average_length) {
+  auto segment = std::make_shared<Segment>();
+  segment->parts = std::move(parts);
+  std::vector<LexicalSegment::Source> sources;
+  for (std::uint32_t p = 0; p < segment->parts.size(); ++p) {
+    SegmentPart& part = segment->parts[p];
+    part.first_utterance = segment->utterance_count;
+    part.first_row = segment->row_count;
+    for (const auto& chunk : part.chunks()) {
+      sources.push_back({chunk.get(), p});
+      segment->utterance_count += static_cast<std::uint32_t>(chunk->size());
+      segment->row_count += static_cast<std::uint32_t>(chunk->vectors.rows());
+      for (const std::string& text : chunk->texts) part.text_count += text.empty() ? 0 : 1;
+      if (segment->encoder.empty()) segment->encoder = chunk->encoder;
+      if (!chunk->encoder.empty() && chunk->encoder != segment->encoder) {
+        segment->mixed_encoders = true;
+      }
+      for (const std::uint32_t length : chunk->lengths) {
+        segment->documents += length > 0 ? 1 : 0;
+        segment->total_words += length;
+      }
+    }
+  }
+  segment->rows = QuantisedRows(segment->row_count, dimension);
+  std::size_t row = 0;
+  for (const auto& source : sources) {
+    const Matrix& vectors = source.chunk->vectors;
+    for (std::size_t i = 0; i < vectors.rows(); ++i) segment->rows.set(row++, vectors.row(i));
+  }
+  segment->lexical = LexicalSegment(sources, average_length);
+  return segment;
+}
+
+}  // namespace tenantd
