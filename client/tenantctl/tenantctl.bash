@@ -14,7 +14,7 @@ _tenantctl() {
     if [[ -n $skip ]]; then skip=""; continue; fi
     case $word in
       --socket | --token-file | --transport | --timeout | --lines | -n | --embedding-file | --encoder | --alternatives | \
-        --utterance | --threshold | --description | --tag | --mode | --embeddings | --dimension | --config | --tenants-dir)
+        --utterance | --threshold | --description | --tag | --mode | --embeddings | --dimension | --min-examples | --config | --tenants-dir)
         [[ $word == --embeddings && $verb == export ]] || skip=1 ;;
       -*) ;;
       *)
@@ -38,7 +38,7 @@ _tenantctl() {
   case $noun:$verb in
     :) words="status tenant query routes reload config" ;;
     tenant:) words="list status restart logs events" ;;
-    routes:) words="add remove show list import export" ;;
+    routes:) words="add remove show list import export evaluate lint" ;;
     config:) words="check" ;;
     status:) words="--posture" ;;
     tenant:logs) words="-n --lines -f --follow" ;;
@@ -47,6 +47,7 @@ _tenantctl() {
     routes:add) words="--utterance --threshold --description --tag" ;;
     routes:import) words="--mode --embeddings --dimension --encoder" ;;
     routes:export) words="--embeddings" ;;
+    routes:lint) words="--min-examples" ;;
     reload:) words="--confirm-removal" ;;
     config:check) words="--config --tenants-dir" ;;
   esac
@@ -54,7 +55,7 @@ _tenantctl() {
     words="$words $globals"
   elif [[ $noun:$verb =~ ^(status:|query:|tenant:(status|restart|logs|events)|routes:.+)$ && $positionals -eq 0 ]]; then
     words="$words $(_tenantctl_tenants)"
-  elif [[ $noun:$verb =~ ^routes:(import|export)$ && $positionals -eq 1 ]]; then
+  elif [[ $noun:$verb =~ ^routes:(import|export|evaluate)$ && $positionals -eq 1 ]]; then
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
     return
   fi

@@ -55,12 +55,16 @@ void add_query_command(CLI::App& app, Context& context);
 void add_routes_commands(CLI::App& app, Context& context);
 void add_import_command(CLI::App& routes, Context& context);
 void add_export_command(CLI::App& routes, Context& context);
+void add_evaluate_command(CLI::App& routes, Context& context);
+void add_lint_command(CLI::App& routes, Context& context);
 void add_reload_command(CLI::App& app, Context& context);
 
 // Shared by `tenant status` and `status`. Tenant empty: all.
 [[nodiscard]] Result<int> show_status(const Context& context, const std::string& tenant);
 // All tenants, or the one; pages are joined.
 [[nodiscard]] Result<AdminTenants> fetch_tenants(AdminClient& admin, const std::string& tenant);
+// All pages of a listing; the pieces of a long route are joined.
+[[nodiscard]] Result<RoutesPage> fetch_routes(Client& client, RoutesPageRequest request);
 // The whole of a regular file, pipe or "-" (standard input). Errors: invalid_argument (too long),
 // not_found.
 [[nodiscard]] Result<std::string> read_input(const std::string& file, std::size_t max_bytes);

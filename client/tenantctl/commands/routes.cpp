@@ -6,25 +6,7 @@
 #include "client/tenantctl/routes/edit_batches.h"
 
 namespace tenantd {
-namespace {
 
-struct AddOptions {
-  std::string tenant;
-  RouteMessage route;
-  std::vector<std::string> utterances;
-  std::optional<float> threshold;
-};
-
-Error no_such_route(const std::string& tenant, const std::string& route) {
-  Error error;
-  error.code = ErrorCode::not_found;
-  error.tenant = tenant;
-  error.field = "id";
-  error.message = "no route \"" + route + "\"";
-  return error;
-}
-
-// All pages of a listing without embeddings; the pieces of a long route are joined.
 Result<RoutesPage> fetch_routes(Client& client, RoutesPageRequest request) {
   RoutesPage all;
   for (;;) {
@@ -47,6 +29,24 @@ Result<RoutesPage> fetch_routes(Client& client, RoutesPageRequest request) {
     request.after_route = page->next_route;
     request.after_utterance = page->next_utterance;
   }
+}
+
+namespace {
+
+struct AddOptions {
+  std::string tenant;
+  RouteMessage route;
+  std::vector<std::string> utterances;
+  std::optional<float> threshold;
+};
+
+Error no_such_route(const std::string& tenant, const std::string& route) {
+  Error error;
+  error.code = ErrorCode::not_found;
+  error.tenant = tenant;
+  error.field = "id";
+  error.message = "no route \"" + route + "\"";
+  return error;
 }
 
 Result<int> edit_and_print(const Context& context, Client& client, RoutesEdit edit,
@@ -161,6 +161,8 @@ void add_routes_commands(CLI::App& app, Context& context) {
   });
   add_import_command(*routes, context);
   add_export_command(*routes, context);
+  add_evaluate_command(*routes, context);
+  add_lint_command(*routes, context);
 }
 
 }  // namespace tenantd
