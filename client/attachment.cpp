@@ -1,5 +1,6 @@
 #include "client/attachment.h"
 
+#include <poll.h>
 #include <strings.h>
 
 #include <algorithm>
@@ -16,10 +17,11 @@ std::span<const std::byte> bytes_of(const FrameHeader& header) noexcept {
   return std::as_bytes(std::span(&header, 1));
 }
 
-tl::unexpected<Error> not_attached(Progress progress) {
-  if (progress == Progress::timed_out) {
-    return fail(ErrorCode::deadline_exceeded, "no answer to the hello within the timeout");
-  }
+tl::unexpected<Error> no_answer() {
+  return fail(ErrorCode::deadline_exceeded, "no answer to the hello within the timeout");
+}
+
+tl::unexpected<Error> closed_early() {
   return fail(ErrorCode::unavailable, "the server closed the connection before it answered");
 }
 
@@ -41,26 +43,56 @@ Secret::~Secret() {
 }
 
 Result<std::unique_ptr<Attachment>> Attachment::open(const Target& target, std::uint64_t until_ns) {
+  auto attachment = begin(target, until_ns);
+  if (!attachment) return attachment;
+  const auto attached = (*attachment)->advance(until_ns);
+  if (!attached) return tl::unexpected(attached.error());
+  if (!*attached) return no_answer();
+  return attachment;
+}
+
+Result<std::unique_ptr<Attachment>> Attachment::begin(const Target& target,
+                                                      std::uint64_t until_ns) {
   auto socket = connect_unix(target.socket_path, SocketKind::stream);
   if (!socket) return tl::unexpected(socket.error());
   std::unique_ptr<Attachment> attachment(new Attachment(std::move(*socket)));
+  attachment->target_kind_ = target.kind;
+  attachment->wanted_ = target.transport;
   if (auto said = attachment->say_hello(target, until_ns); !said) {
     return tl::unexpected(said.error());
   }
-  const auto payload = attachment->expect(MessageType::welcome, until_ns);
+  return attachment;
+}
+
+Result<bool> Attachment::advance(std::uint64_t until_ns) {
+  if (stage_ == Stage::welcome) {
+    const auto taken = take_welcome(until_ns);
+    if (!taken || !*taken) return taken;
+    stage_ = Stage::attached;
+    if (target_kind_ == HelloTarget::tenant) {
+      if (auto chosen = choose_transport(until_ns); !chosen) return tl::unexpected(chosen.error());
+      stage_ = Stage::ring_ready;
+    }
+  }
+  if (stage_ == Stage::ring_ready) {
+    const auto taken = take_ring_ready(until_ns);
+    if (!taken || !*taken) return taken;
+    stage_ = Stage::attached;
+  }
+  return true;
+}
+
+Result<bool> Attachment::take_welcome(std::uint64_t until_ns) {
+  const auto payload = expect(MessageType::welcome, until_ns);
   if (!payload) return tl::unexpected(payload.error());
-  auto welcome = decode<Welcome>(*payload);
+  if (!*payload) return false;
+  auto welcome = decode<Welcome>(**payload);
   if (!welcome) return tl::unexpected(welcome.error());
   if (welcome->version < protocol_version_min || welcome->version > protocol_version_max) {
     return fail(ErrorCode::unsupported, "the server chose a protocol version that was not offered");
   }
-  attachment->welcome_ = std::move(*welcome);
-  if (target.kind == HelloTarget::tenant) {
-    if (auto agreed = attachment->agree_transport(target.transport, until_ns); !agreed) {
-      return tl::unexpected(agreed.error());
-    }
-  }
-  return attachment;
+  welcome_ = std::move(*welcome);
+  return true;
 }
 
 Status Attachment::say_hello(const Target& target, std::uint64_t until_ns) {
@@ -80,16 +112,17 @@ Status Attachment::say_hello(const Target& target, std::uint64_t until_ns) {
   const auto sent = stream_.send(std::span(&bytes, 1), until_ns);
   if (!sent) return tl::unexpected(sent.error());
   // A server may refuse and close before it read everything: its error frame is still to be read.
-  if (sent->progress == Progress::timed_out) return not_attached(sent->progress);
+  if (sent->progress == Progress::timed_out) return no_answer();
   return {};
 }
 
-Result<std::span<const std::byte>> Attachment::expect(MessageType type, std::uint64_t until_ns) {
+Result<Attachment::Expected> Attachment::expect(MessageType type, std::uint64_t until_ns) {
   const auto received = stream_.receive(until_ns);
   if (!received) return tl::unexpected(received.error());
-  if (received->progress != Progress::done) return not_attached(received->progress);
+  if (received->progress == Progress::closed) return closed_early();
+  if (received->progress == Progress::timed_out) return Expected{};
   const FrameView& frame = received->frame;
-  if (frame.header.type == static_cast<std::uint16_t>(type)) return frame.payload;
+  if (frame.header.type == static_cast<std::uint16_t>(type)) return Expected{frame.payload};
   if (frame.header.type == static_cast<std::uint16_t>(MessageType::error)) {
     const auto message = decode<ErrorMessage>(frame.payload);
     if (!message) return tl::unexpected(message.error());
@@ -101,14 +134,13 @@ Result<std::span<const std::byte>> Attachment::expect(MessageType type, std::uin
   return fail(ErrorCode::protocol_error, "the server's answer to the hello has the wrong type");
 }
 
-Status Attachment::agree_transport(Transport wanted, std::uint64_t until_ns) {
-  std::optional<RingMemory> memory;
-  if (wanted == Transport::ring && is_valid_ring_bytes(welcome_.ring_bytes)) {
+Status Attachment::choose_transport(std::uint64_t until_ns) {
+  if (wanted_ == Transport::ring && is_valid_ring_bytes(welcome_.ring_bytes)) {
     // Without memory or descriptors for a ring the stream still serves.
-    if (auto created = RingMemory::create(welcome_.ring_bytes)) memory = std::move(*created);
+    if (auto created = RingMemory::create(welcome_.ring_bytes)) offered_ = std::move(*created);
   }
   ChooseTransport choice;
-  choice.transport = memory ? Transport::ring : Transport::stream;
+  choice.transport = offered_ ? Transport::ring : Transport::stream;
   std::vector<std::byte> payload;
   if (auto encoded = encode(choice, payload); !encoded) return encoded;
   FrameHeader header;
@@ -116,20 +148,25 @@ Status Attachment::agree_transport(Transport wanted, std::uint64_t until_ns) {
   header.size = static_cast<std::uint32_t>(payload.size());
   header.deadline_ns = until_ns;
   const std::array<std::span<const std::byte>, 2> pieces = {bytes_of(header), payload};
-  const int descriptor = memory ? memory->fd() : -1;
-  const auto sent = stream_.send(pieces, until_ns, std::span(&descriptor, memory ? 1 : 0));
+  const int descriptor = offered_ ? offered_->fd() : -1;
+  const auto sent = stream_.send(pieces, until_ns, std::span(&descriptor, offered_ ? 1 : 0));
   if (!sent) return tl::unexpected(sent.error());
-  if (sent->progress == Progress::timed_out) return not_attached(sent->progress);
+  if (sent->progress == Progress::timed_out) return no_answer();
+  stream_.accept_descriptors(offered_.has_value());
+  return {};
+}
 
-  stream_.accept_descriptors(memory.has_value());
+Result<bool> Attachment::take_ring_ready(std::uint64_t until_ns) {
   const auto answer = expect(MessageType::ring_ready, until_ns);
-  stream_.accept_descriptors(false);
   if (!answer) return tl::unexpected(answer.error());
-  const auto ready = decode<RingReady>(*answer);
+  if (!*answer) return false;
+  stream_.accept_descriptors(false);
+  const auto ready = decode<RingReady>(**answer);
   if (!ready) return tl::unexpected(ready.error());
+  auto memory = std::exchange(offered_, std::nullopt);
   auto descriptors = stream_.take_descriptors();
   if (ready->transport == Transport::stream) {
-    if (descriptors.empty()) return {};
+    if (descriptors.empty()) return true;
     return fail(ErrorCode::protocol_error, "the worker sent descriptors without a ring");
   }
   if (!memory || descriptors.size() != 2) {
@@ -139,7 +176,7 @@ Status Attachment::agree_transport(Transport wanted, std::uint64_t until_ns) {
       ClientRing::open(std::move(*memory), std::move(descriptors[0]), std::move(descriptors[1]));
   if (!ring) return tl::unexpected(ring.error());
   ring_.emplace(std::move(*ring));
-  return {};
+  return true;
 }
 
 Status Attachment::push_to_ring(const FrameHeader& header, std::span<const std::byte> payload,
@@ -184,6 +221,46 @@ Result<Sending> Attachment::send(const FrameHeader& header, std::span<const std:
     return tl::unexpected(pushed.error());
   }
   return sending;
+}
+
+Result<PushOutcome> Attachment::try_push(const FrameHeader& header,
+                                         std::span<const std::byte> payload) {
+  if (ring_) return ring_->try_push(header, payload);
+  if (!unsent_.empty() && unsent_.size() - sent_ + payload.size() > max_unsent_bytes) {
+    return PushOutcome::full;
+  }
+  if (sent_ > max_unsent_bytes) {  // a socket that is never quite empty must not make this grow
+    unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(sent_));
+    sent_ = 0;
+  }
+  const auto head = bytes_of(header);
+  unsent_.insert(unsent_.end(), head.begin(), head.end());
+  unsent_.insert(unsent_.end(), payload.begin(), payload.end());
+  return PushOutcome::pushed;
+}
+
+Result<Progress> Attachment::flush() {
+  if (ring_) {
+    ring_->publish();
+    return Progress::done;
+  }
+  while (sent_ < unsent_.size()) {
+    const auto piece = std::span<const std::byte>(unsent_).subspan(sent_);
+    const auto sent = send_bytes(stream_.fd(), std::span(&piece, 1));
+    if (!sent) return tl::unexpected(sent.error());
+    if (sent->outcome == IoOutcome::closed) return Progress::closed;
+    sent_ += sent->size;
+    if (sent->outcome == IoOutcome::would_block) return Progress::timed_out;
+  }
+  unsent_.clear();
+  sent_ = 0;
+  return Progress::done;
+}
+
+void Attachment::wait(std::uint64_t until_ns, bool for_room) noexcept {
+  if (ring_) return ring_->wait(std::min(until_ns, monotonic_ns() + death_check_ns), for_room);
+  const int events = POLLIN | (for_room ? POLLOUT : 0);
+  (void)wait_for_socket(stream_.fd(), static_cast<short>(events), until_ns);
 }
 
 Result<FrameStream::Received> Attachment::receive_from_ring(std::uint64_t until_ns) {

@@ -13,6 +13,7 @@
 #include "shared/protocol/hello.h"
 #include "shared/protocol/messages.h"
 #include "shared/ring/client_ring.h"
+#include "shared/ring/ring_memory.h"
 
 namespace tenantd::client {
 
@@ -44,6 +45,12 @@ class Attachment {
   // without an answer); deadline_exceeded; unsupported; protocol_error.
   [[nodiscard]] static Result<std::unique_ptr<Attachment>> open(const Target& target,
                                                                 std::uint64_t until_ns);
+  // The same in steps that do not block: connects and says hello, then advance() until it is true
+  // whenever socket() is readable. Errors as open()'s.
+  [[nodiscard]] static Result<std::unique_ptr<Attachment>> begin(const Target& target,
+                                                                 std::uint64_t until_ns);
+  // until_ns 0: only with what is there.
+  [[nodiscard]] Result<bool> advance(std::uint64_t until_ns);
 
   [[nodiscard]] const Welcome& welcome() const noexcept { return welcome_; }
   [[nodiscard]] Transport transport() const noexcept {
@@ -55,6 +62,17 @@ class Attachment {
   // until_ns 0: only what is there. In a ring the worker's end is seen within death_check_ns.
   [[nodiscard]] Result<FrameStream::Received> receive(std::uint64_t until_ns);
 
+  // For many requests at once. Takes a frame, or is `full`; flush() sends what was taken, as far as
+  // that goes without blocking: `timed_out` says that some is left, `closed` that the server went.
+  [[nodiscard]] Result<PushOutcome> try_push(const FrameHeader& header,
+                                             std::span<const std::byte> payload);
+  [[nodiscard]] Result<Progress> flush();
+  // Sleeps until there may be a frame (with for_room: or room for one), or until_ns; in a ring for
+  // death_check_ns at most.
+  void wait(std::uint64_t until_ns, bool for_room) noexcept;
+  [[nodiscard]] bool has_unsent() const noexcept { return sent_ < unsent_.size(); }
+  [[nodiscard]] int socket() const noexcept { return stream_.fd(); }
+
   // Past the next tick of any usual kernel: a nearer timer is programmed into the hardware at each
   // sleep and again at each wake-up, which costs more than the sleep itself (7 µs each on a virtual
   // machine).
@@ -63,14 +81,28 @@ class Attachment {
  private:
   explicit Attachment(UniqueFd socket) noexcept : stream_(std::move(socket)) {}
   [[nodiscard]] Status say_hello(const Target& target, std::uint64_t until_ns);
-  [[nodiscard]] Status agree_transport(Transport wanted, std::uint64_t until_ns);
-  // The payload of the next frame, which must be of this type. An error frame becomes its error.
-  [[nodiscard]] Result<std::span<const std::byte>> expect(MessageType type, std::uint64_t until_ns);
+  [[nodiscard]] Result<bool> take_welcome(std::uint64_t until_ns);
+  [[nodiscard]] Status choose_transport(std::uint64_t until_ns);
+  [[nodiscard]] Result<bool> take_ring_ready(std::uint64_t until_ns);
+  // The payload of the next frame, which must be of this type; none by until_ns. An error frame
+  // becomes its error.
+  using Expected = std::optional<std::span<const std::byte>>;
+  [[nodiscard]] Result<Expected> expect(MessageType type, std::uint64_t until_ns);
   [[nodiscard]] Status push_to_ring(const FrameHeader& header, std::span<const std::byte> payload,
                                     std::uint64_t until_ns, Sending& sending);
   [[nodiscard]] Result<FrameStream::Received> receive_from_ring(std::uint64_t until_ns);
 
+  enum class Stage { welcome, ring_ready, attached };
+  // Bytes of whole frames that wait for the socket, beyond which try_push() is `full`.
+  static constexpr std::size_t max_unsent_bytes = 256U << 10U;
+
   FrameStream stream_;
+  Stage stage_ = Stage::welcome;
+  HelloTarget target_kind_ = HelloTarget::tenant;
+  Transport wanted_ = Transport::stream;
+  std::optional<RingMemory> offered_;  // until ring_ready
+  std::vector<std::byte> unsent_;      // a stream's; the first sent_ bytes are out
+  std::size_t sent_ = 0;
   std::optional<ClientRing> ring_;
   FrameBuffer buffer_;
   Welcome welcome_;

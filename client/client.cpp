@@ -1,10 +1,8 @@
 #include "tenantd/client.h"
 
-#include <strings.h>
-
 #include "client/guard.h"
 #include "client/session.h"
-#include "shared/base/tenant_id.h"
+#include "client/target.h"
 
 namespace tenantd {
 
@@ -18,16 +16,10 @@ Client::~Client() = default;
 
 Result<Client> Client::open(std::string_view tenant, ConnectOptions options) {
   return without_exceptions([&]() -> Result<Client> {
-    client::Target target;
-    target.token = client::Secret(options.token);
-    ::explicit_bzero(options.token.data(), options.token.size());
-    const auto id = TenantId::parse(tenant);
-    if (!id) return tl::unexpected(id.error());
-    target.socket_path = std::move(options.socket_path);
-    target.kind = HelloTarget::tenant;
-    target.tenant = id->str();
-    target.transport = options.transport;
-    auto session = Session::open(std::move(target), options.timeout_ms);
+    const std::uint64_t timeout_ms = options.timeout_ms;
+    auto target = client::tenant_target(tenant, std::move(options));
+    if (!target) return tl::unexpected(target.error());
+    auto session = Session::open(std::move(*target), timeout_ms);
     if (!session) return tl::unexpected(session.error());
     return Client(std::move(*session));
   });
@@ -43,6 +35,11 @@ Result<RouteReply> Client::route_text(std::string_view text) {
     request.text = text;
     return session_->call<RouteReply>(request);
   });
+}
+
+Result<std::vector<Result<RouteReply>>> Client::route_many(std::span<const RouteRequest> requests,
+                                                           std::uint64_t timeout_ms) {
+  return without_exceptions([&] { return session_->call_many<RouteReply>(requests, timeout_ms); });
 }
 
 Result<RoutesEdited> Client::edit_routes(const RoutesEdit& edit, std::uint64_t timeout_ms) {

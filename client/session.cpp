@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <ctime>
 
+#include "client/pipeline.h"
+#include "client/target.h"
 #include "shared/base/clock.h"
 
 namespace tenantd::client {
@@ -32,24 +34,19 @@ bool is_type(const FrameView& frame, MessageType type) noexcept {
 
 }  // namespace
 
-Session::Session(Target target, std::uint64_t timeout_ms)
+Session::Session(Target target, std::uint64_t timeout_ms, ForkGuard guard)
     : target_(std::move(target)),
+      guard_(std::move(guard)),
       timeout_ms_(timeout_ms == 0 ? ConnectOptions{}.timeout_ms
                                   : std::min(timeout_ms, timeout_max_ms)),
       jitter_(static_cast<std::minstd_rand::result_type>(
           monotonic_ns() ^ (static_cast<std::uint64_t>(::getpid()) << 20U))) {}
 
 Result<std::unique_ptr<Session>> Session::open(Target target, std::uint64_t timeout_ms) {
-  const std::size_t token_size = target.token.bytes().size();
-  if (token_size != 0 &&
-      (token_size < Hello::token_min_bytes || token_size > Hello::token_max_bytes)) {
-    Error error;
-    error.code = ErrorCode::invalid_argument;
-    error.field = "token";
-    error.message = "a token has 16 to 64 bytes";
-    return fail(std::move(error));
-  }
-  std::unique_ptr<Session> session(new Session(std::move(target), timeout_ms));
+  if (auto valid = check_token(target.token); !valid) return tl::unexpected(valid.error());
+  auto guard = ForkGuard::create();
+  if (!guard) return tl::unexpected(guard.error());
+  std::unique_ptr<Session> session(new Session(std::move(target), timeout_ms, std::move(*guard)));
   const std::uint64_t until_ns = monotonic_ns() + session->timeout_ms_ * ns_per_ms;
   if (auto attached = session->attach(until_ns); !attached) {
     return fail(session->with_tenant(attached.error()));
@@ -115,13 +112,15 @@ bool Session::is_stale(bool idempotent) {
 
 Result<std::span<const std::byte>> Session::exchange(MessageType type, MessageType answer,
                                                      std::uint64_t timeout_ms) {
+  if (auto own = guard_.check(); !own) return tl::unexpected(own.error());
   ++statistics_.calls;
   if (payload_.size() > max_frame_bytes) {
     return fail(ErrorCode::invalid_argument, "the request is larger than a frame (128 KiB)",
                 "send it in several requests");
   }
   const std::uint64_t limit_ms = timeout_ms == 0 ? timeout_ms_ : timeout_ms;
-  const std::uint64_t until_ns = monotonic_ns() + std::min(limit_ms, timeout_max_ms) * ns_per_ms;
+  const std::uint64_t start_ns = monotonic_ns();
+  const std::uint64_t until_ns = start_ns + std::min(limit_ms, timeout_max_ms) * ns_per_ms;
   const MessageRule* rule = find_message_rule(static_cast<std::uint16_t>(type));
   const bool idempotent = rule != nullptr && rule->idempotent;
   std::uint64_t quick_losses = 0;
@@ -141,7 +140,10 @@ Result<std::span<const std::byte>> Session::exchange(MessageType type, MessageTy
       }
       return tl::unexpected(outcome.error());
     }
-    if (outcome->fate == Fate::answered) return outcome->payload;
+    if (outcome->fate == Fate::answered) {
+      statistics_.latency.record(last_active_ns_ - start_ns);
+      return outcome->payload;
+    }
     attachment_.reset();
     if (outcome->fate == Fate::unknown && !idempotent) {
       return fail(ErrorCode::unavailable,
@@ -153,6 +155,44 @@ Result<std::span<const std::byte>> Session::exchange(MessageType type, MessageTy
       return fail(ErrorCode::unavailable, "the server went away each time the request was sent");
     }
   }
+}
+
+Status Session::exchange_many(const Batch& batch, std::uint64_t timeout_ms) {
+  if (auto own = guard_.check(); !own) return own;
+  const std::uint64_t limit_ms = timeout_ms == 0 ? timeout_ms_ : timeout_ms;
+  const std::uint64_t until_ns = monotonic_ns() + std::min(limit_ms, timeout_max_ms) * ns_per_ms;
+  if (attachment_ && is_stale(false)) attachment_.reset();
+  Pipeline pipeline(target_, statistics_, Pipeline::Bounds{}, last_id_);
+  if (last_active_ns_ != 0 && !attachment_) ++statistics_.reconnects;
+  pipeline.adopt(std::move(attachment_));
+  const Pipeline::Request request{batch.type, batch.answer, until_ns};
+  for (std::size_t i = 0; i < batch.size || pipeline.outstanding() > 0;) {
+    while (i < batch.size && pipeline.has_room()) {
+      std::vector<std::byte> payload = pipeline.spare();
+      Status taken = batch.encode(i, payload);
+      if (taken) {
+        const auto id = pipeline.submit(request, std::move(payload),
+                                        [&batch, i](Result<std::span<const std::byte>> answer) {
+                                          batch.done(i, std::move(answer));
+                                        });
+        if (!id && id.error().code == ErrorCode::resource_exhausted) break;  // then this one again
+        if (!id) taken = tl::unexpected(id.error());
+      }
+      if (!taken) batch.done(i, tl::unexpected(with_tenant(taken.error())));
+      ++i;
+    }
+    if (pipeline.process() == 0 && pipeline.outstanding() > 0) pipeline.wait(until_ns);
+  }
+  last_id_ = pipeline.last_id();
+  const bool leaving = pipeline.is_going_away();
+  attachment_ = pipeline.release();
+  if (!attachment_) return {};
+  welcome_ = attachment_->welcome();
+  transport_ = attachment_->transport();
+  last_active_ns_ = monotonic_ns();
+  // Half a frame that could not be sent in time would stand before the next request.
+  if (leaving || attachment_->has_unsent()) attachment_.reset();
+  return {};
 }
 
 Result<Session::Outcome> Session::try_once(MessageType type, MessageType answer,

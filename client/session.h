@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <random>
 #include <vector>
 
 #include "client/attachment.h"
+#include "client/fork_guard.h"
 #include "client/include/tenantd/client.h"
 
 namespace tenantd::client {
@@ -39,6 +41,28 @@ class Session {
     return tl::unexpected(with_tenant(reply.error()));
   }
 
+  // Many requests, sent together; an answer or an error for each, in their order. One timeout for
+  // all. Error: of the whole, only what would be every single one's.
+  template <class Reply, class Request>
+  [[nodiscard]] Result<std::vector<Result<Reply>>> call_many(std::span<const Request> requests,
+                                                             std::uint64_t timeout_ms) {
+    std::vector<Result<Reply>> replies(requests.size());
+    Batch batch;
+    batch.type = Request::type;
+    batch.answer = Reply::type;
+    batch.size = requests.size();
+    batch.encode = [&](std::size_t i, std::vector<std::byte>& out) {
+      return encode(requests[i], out);
+    };
+    batch.done = [&](std::size_t i, Result<std::span<const std::byte>> answer) {
+      replies[i] = answer ? decode<Reply>(*answer) : tl::unexpected(std::move(answer.error()));
+    };
+    if (auto done = exchange_many(batch, timeout_ms); !done) {
+      return tl::unexpected(with_tenant(done.error()));
+    }
+    return replies;
+  }
+
   [[nodiscard]] const Welcome& welcome() const noexcept { return welcome_; }
   [[nodiscard]] Transport transport() const noexcept { return transport_; }
   [[nodiscard]] const ClientStatistics& statistics() const noexcept { return statistics_; }
@@ -55,7 +79,16 @@ class Session {
     std::span<const std::byte> payload;
   };
 
-  Session(Target target, std::uint64_t timeout_ms);
+  struct Batch {
+    MessageType type = MessageType::ping;
+    MessageType answer = MessageType::pong;
+    std::size_t size = 0;
+    std::function<Status(std::size_t, std::vector<std::byte>&)> encode;
+    std::function<void(std::size_t, Result<std::span<const std::byte>>)> done;  // once each
+  };
+
+  Session(Target target, std::uint64_t timeout_ms, ForkGuard guard);
+  [[nodiscard]] Status exchange_many(const Batch& batch, std::uint64_t timeout_ms);
   [[nodiscard]] Result<std::span<const std::byte>> exchange(MessageType type, MessageType answer,
                                                             std::uint64_t timeout_ms);
   [[nodiscard]] Status attach(std::uint64_t until_ns);
@@ -70,6 +103,7 @@ class Session {
   [[nodiscard]] Error with_tenant(Error error) const;
 
   Target target_;
+  ForkGuard guard_;
   std::uint64_t timeout_ms_;
   std::unique_ptr<Attachment> attachment_;
   Welcome welcome_;

@@ -4,19 +4,23 @@
 // raises no SIGPIPE. A call ends within its timeout (plus a few ms). When a worker dies or is
 // replaced the library attaches again, with backoff, within the call's deadline: the caller sees a
 // pause. Requests that are safe to run twice are sent again; others only if they provably never
-// ran, else the error is `unavailable` and says so. Objects are not thread-safe and must not be
-// used on both sides of a fork(): open one a process and thread.
+// ran, else the error is `unavailable` and says so. Objects are not thread-safe: open one a
+// thread, or share a ClientPool (client_pool.h). In a forked child every call is `unsupported`.
+// Waiting on a descriptor instead of in a call: async_client.h. From C: tenantd.h.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "shared/base/error.h"
 #include "shared/protocol/admin_messages.h"
 #include "shared/protocol/messages.h"
 #include "shared/protocol/routing_messages.h"
+#include "tenantd/latency_histogram.h"
 
 namespace tenantd {
 
@@ -39,6 +43,7 @@ struct ClientStatistics {
   std::uint64_t timeouts = 0;      // calls that ended with deadline_exceeded
   std::uint64_t late_answers = 0;  // answers that came after their call had ended
   std::uint64_t goaways = 0;
+  LatencyHistogram latency;  // of calls that were answered, from the call to the answer
 };
 
 // An attachment to one tenant. In a moved-from Client only destruction and assignment are allowed.
@@ -60,6 +65,10 @@ class Client {
   // to attach again, and the worker's own.
   [[nodiscard]] Result<RouteReply> route(const RouteRequest& request, std::uint64_t timeout_ms = 0);
   [[nodiscard]] Result<RouteReply> route_text(std::string_view text);
+  // Many requests sent together, for the price of few wake-ups; the answers stand in the requests'
+  // order, an error in the place of each that failed. One timeout for all.
+  [[nodiscard]] Result<std::vector<Result<RouteReply>>> route_many(
+      std::span<const RouteRequest> requests, std::uint64_t timeout_ms = 0);
   // Not sent twice unless it never ran.
   [[nodiscard]] Result<RoutesEdited> edit_routes(const RoutesEdit& edit,
                                                  std::uint64_t timeout_ms = 0);
