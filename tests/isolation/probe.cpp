@@ -1,22 +1,19 @@
-// What a confined program finds when it looks around and tries things: the other side of
-// launch_test.
+// What a confined program finds when it looks around and does a worker's work: the other side of
+// launch_test. Attempts to break out are in probes/.
 //
 // Runs in: the sandbox, started by the real jail. Static. What it shall do is tenant_id of its
 // launch spec. It tells one "name=value" line a finding on its standard output and ends with exit
-// code 0; where the attempt is expected to kill it, it says so by dying.
+// code 0.
 #include <fcntl.h>
 #include <poll.h>
 #include <sqlite3.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -169,54 +166,11 @@ void use_memory() {
   }
 }
 
-using Attempt = void (*)();
-struct NamedAttempt {
-  std::string_view name;
-  Attempt attempt;
-};
-constexpr std::array attempts = {
-    NamedAttempt{"inet", [] { (void)::socket(AF_INET, SOCK_STREAM, 0); }},
-    NamedAttempt{"netlink", [] { (void)::socket(AF_NETLINK, SOCK_RAW, 0); }},
-    NamedAttempt{"fork", [] { (void)::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0); }},
-    NamedAttempt{"vfork", [] { (void)::syscall(SYS_vfork); }},
-    NamedAttempt{"unshare", [] { (void)::syscall(SYS_unshare, 0x10000000); }},
-    NamedAttempt{"execve", [] { (void)::execl("/data/program", "x", nullptr); }},
-    NamedAttempt{"ptrace", [] { (void)::syscall(SYS_ptrace, 0, 0, 0, 0); }},
-    NamedAttempt{"mount", [] { (void)::syscall(SYS_mount, "a", "/", "tmpfs", 0, 0); }},
-    NamedAttempt{"bpf", [] { (void)::syscall(SYS_bpf, 0, 0, 0); }},
-    NamedAttempt{"io_uring", [] { (void)::syscall(SYS_io_uring_setup, 8, 0); }},
-    NamedAttempt{"keyctl", [] { (void)::syscall(SYS_keyctl, 0, 0); }},
-    NamedAttempt{"setuid", [] { (void)::syscall(SYS_setuid, 0); }},
-    NamedAttempt{"tiocsti", [] { (void)::syscall(SYS_ioctl, 0, 0x5412, "x"); }},
-    NamedAttempt{"write_and_exec",
-                 [] { (void)::mmap(nullptr, 4096, PROT_WRITE | PROT_EXEC, 0x22, -1, 0); }},
-    NamedAttempt{"int80", [] { asm volatile("int $0x80"
-                                            :
-                                            : "a"(20)
-                                            : "memory"); }},
-    NamedAttempt{"execveat_locked",
-                 [] {
-                   if (!lock_down_self(true)) return;
-                   (void)::syscall(SYS_execveat, program_fd, "", nullptr, nullptr, AT_EMPTY_PATH);
-                 }},
-    NamedAttempt{"dumpable_locked",
-                 [] {
-                   if (!lock_down_self(true)) return;
-                   (void)::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-                 }},
-};
-
 int run() {
   LaunchSpec spec;
   if (!read_sealed_record(launch_spec_fd, spec)) return 70;
   const std::string_view what = spec.tenant.tenant_id.view();
   tell("started", 1);
-  for (const auto& [name, attempt] : attempts) {
-    if (name != what) continue;
-    attempt();
-    tell("survived", errno);
-    return 71;
-  }
   if (what == "look") look_around();
   if (what == "hog") use_memory();
   if (what == "work" || what == "hold") {
