@@ -8,19 +8,51 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <span>
 
 namespace tenantd {
+
+struct ThreeLargest {
+  float first = -std::numeric_limits<float>::infinity();
+  float second = first;
+  float third = first;
+};
+
+// Without a branch that depends on values: three is the default of top-k means.
+[[nodiscard]] inline ThreeLargest three_largest(std::span<const float> values) noexcept {
+  ThreeLargest best;
+  for (const float value : values) {
+    const float to_second = std::min(best.first, value);
+    best.first = std::max(best.first, value);
+    const float to_third = std::min(best.second, to_second);
+    best.second = std::max(best.second, to_second);
+    best.third = std::max(best.third, to_third);
+  }
+  return best;
+}
 
 // The mean of the `k` largest, added from the largest down. 0 without values. Reorders `values`.
 [[nodiscard]] inline float mean_of_largest(std::span<float> values, std::size_t k) noexcept {
   k = std::min(k, values.size());
   if (k == 0) return 0;
+  if (k == 3) {
+    const ThreeLargest best = three_largest(values);
+    return (best.first + best.second + best.third) / 3.0F;
+  }
   const auto end = values.begin() + static_cast<std::ptrdiff_t>(k);
   std::partial_sort(values.begin(), end, values.end(), std::greater<>());
   float sum = 0;
   for (std::size_t i = 0; i < k; ++i) sum += values[i];
   return sum / static_cast<float>(k);
+}
+
+// The k-th largest; 1 ≤ k ≤ values.size(). Reorders `values`.
+[[nodiscard]] inline float kth_largest(std::span<float> values, std::size_t k) noexcept {
+  if (k == 3) return three_largest(values).third;
+  const auto place = values.begin() + static_cast<std::ptrdiff_t>(k - 1);
+  std::nth_element(values.begin(), place, values.end(), std::greater<>());
+  return *place;
 }
 
 // BM25 is unbounded; half of the scale is reached at a score of 8.

@@ -25,10 +25,6 @@ std::size_t DenseSearch::queries_at_once(const RouteSet& set) noexcept {
   return std::clamp<std::size_t>(max_bounds / std::max<std::size_t>(set.vector_count, 1), 1, 64);
 }
 
-bool DenseSearch::is_per_route() const noexcept {
-  return aggregation_ == Aggregation::mean || aggregation_ == Aggregation::centroid;
-}
-
 std::span<float> DenseSearch::rows_of(std::size_t query, std::uint32_t route) noexcept {
   const std::uint32_t first = set_->first_row[route];
   return std::span(row_bounds_)
@@ -97,7 +93,6 @@ void DenseSearch::scan_rows(std::span<const QuerySignals* const> queries) {
 }
 
 float DenseSearch::closer_bound(std::size_t query, std::uint32_t route) {
-  if (is_per_route() || top_k_ == 1) return bound(query, route);
   const std::span<const float> bounds = rows_of(query, route);
   values_.assign(bounds.begin(), bounds.end());
   return mean_of_largest(values_, top_k_);
@@ -125,9 +120,7 @@ float DenseSearch::exact(std::size_t query, std::uint32_t route) {
   float enough = used_up;  // the k-th highest bound
   if (k < bounds.size()) {
     values_.assign(bounds.begin(), bounds.end());
-    std::nth_element(values_.begin(), values_.begin() + static_cast<std::ptrdiff_t>(k - 1),
-                     values_.end(), std::greater<>());
-    enough = values_[k - 1];
+    enough = kth_largest(values_, k);
     values_.clear();
   }
   for (std::size_t row = 0; row < bounds.size() && values_.size() < k; ++row) {

@@ -33,6 +33,8 @@ class DenseSearch {
   [[nodiscard]] float bound(std::size_t query, std::uint32_t route) const noexcept {
     return route_bounds_[query * route_count_ + route];
   }
+  // Whether closer_bound() says more than bound().
+  [[nodiscard]] bool has_closer_bound() const noexcept { return !is_per_route() && top_k_ > 1; }
   // A bound that is lower and costs more; still not below the exact score.
   [[nodiscard]] float closer_bound(std::size_t query, std::uint32_t route);
   // The score as the definition in aggregate.h has it.
@@ -45,7 +47,9 @@ class DenseSearch {
   };
   void scan_rows(std::span<const QuerySignals* const> queries);
   void score_centroids(std::span<const QuerySignals* const> queries);
-  [[nodiscard]] bool is_per_route() const noexcept;
+  [[nodiscard]] bool is_per_route() const noexcept {
+    return aggregation_ == Aggregation::mean || aggregation_ == Aggregation::centroid;
+  }
   [[nodiscard]] std::span<float> rows_of(std::size_t query, std::uint32_t route) noexcept;
 
   const Kernels* kernels_;

@@ -6,6 +6,7 @@
 // only to whoever holds all segments (RouteSet): a use keeps what does not depend on that.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -59,8 +60,28 @@ class LexicalSegment {
   [[nodiscard]] std::span<const WordUse> uses(const Term& term) const noexcept {
     return std::span(uses_).subspan(term.first_use, term.use_count);
   }
-  [[nodiscard]] std::span<const WordUse> uses(const WordBlock& block) const noexcept {
-    return std::span(uses_).subspan(block.first_use, block.end_use - block.first_use);
+  // Of one part.
+  [[nodiscard]] std::span<const WordUse> uses_in(const Term& term,
+                                                 std::uint32_t part) const noexcept {
+    const WordBlock* const blocks = blocks_.data() + term.first_block;
+    // A common word is in nearly every part: its block is at the part's number or before.
+    std::uint32_t end = std::min(part + 1, term.block_count);
+    std::uint32_t at = end - 1;
+    if (blocks[at].part != part) {
+      std::uint32_t begin = 0;
+      while (begin < end) {
+        at = (begin + end) / 2;
+        if (blocks[at].part < part) {
+          begin = at + 1;
+        } else {
+          end = at;
+        }
+      }
+      at = begin;
+      if (at >= term.block_count || blocks[at].part != part) return {};
+    }
+    return std::span(uses_).subspan(blocks[at].first_use,
+                                    blocks[at].end_use - blocks[at].first_use);
   }
   // Ascending by part.
   [[nodiscard]] std::span<const WordBlock> blocks(const Term& term) const noexcept {

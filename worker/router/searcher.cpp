@@ -8,10 +8,6 @@ namespace {
 
 constexpr float no_signal = -std::numeric_limits<float>::infinity();
 
-bool is_better(float logit, std::uint32_t route, const RankedRoute& than) noexcept {
-  return logit != than.logit ? logit > than.logit : route < than.route;
-}
-
 }  // namespace
 
 void Searcher::scan(const RouteSet& set, const RouterSettings& settings,
@@ -33,16 +29,14 @@ void Searcher::select(std::size_t query) {
   words_.look_up(*set_, queries_[query].words, settings_->lexical_weight > 0);
 }
 
-SignalScores Searcher::bounds_of(std::uint32_t route) const noexcept {
-  SignalScores signals;
-  signals.has_dense = use_dense_ && set_->first_row[route + 1] > set_->first_row[route];
-  signals.has_lexical = use_lexical_ && set_->has_text[route] != 0;
-  if (signals.has_dense) signals.dense = dense_.bound(dense_index_[selected_], route);
-  if (signals.has_lexical) signals.lexical = words_.bound(route);
-  return signals;
+bool Searcher::is_below(const Candidate& a, const Candidate& b) noexcept {
+  if (a.logit != b.logit) return a.logit < b.logit;
+  if (a.known != b.known) return a.known > b.known;
+  return a.route > b.route;
 }
 
-RankedRoute Searcher::rank(std::uint32_t route, const SignalScores& signals) const noexcept {
+RankedRoute Searcher::rank(std::uint32_t route) const noexcept {
+  const SignalScores& signals = signals_[route];
   const FusedScore fused = fuse(signals, *settings_);
   if (fused.mode == ScoreMode::none || (only_ && fused.mode != *only_)) {
     return {route, no_signal, {}, signals};
@@ -50,51 +44,38 @@ RankedRoute Searcher::rank(std::uint32_t route, const SignalScores& signals) con
   return {route, calibration_->logit(fused), fused, signals};
 }
 
-void Searcher::find_bounds(std::size_t wanted) {
-  constexpr auto least_on_top = [](const Bound& a, const Bound& b) { return a.logit > b.logit; };
-  promising_.clear();
-  for (std::uint32_t r = 0; r < bounds_.size(); ++r) {
-    const RankedRoute bound = rank(r, bounds_of(r));
-    bounds_[r] = bound.logit;
-    if (bound.fused.mode == ScoreMode::none) continue;
-    if (promising_.size() < wanted) {
-      promising_.push_back({bound.logit, r});
-      std::push_heap(promising_.begin(), promising_.end(), least_on_top);
-    } else if (bound.logit > promising_.front().logit) {
-      std::pop_heap(promising_.begin(), promising_.end(), least_on_top);
-      promising_.back() = {bound.logit, r};
-      std::push_heap(promising_.begin(), promising_.end(), least_on_top);
-    }
+void Searcher::find_bounds() {
+  const auto count = static_cast<std::uint32_t>(set_->routes.size());
+  signals_.resize(count);
+  candidates_.clear();
+  for (std::uint32_t r = 0; r < count; ++r) {
+    SignalScores& signals = signals_[r];
+    signals.has_dense = use_dense_ && set_->first_row[r + 1] > set_->first_row[r];
+    signals.has_lexical = use_lexical_ && set_->has_text[r] != 0;
+    signals.dense = signals.has_dense ? dense_.bound(dense_index_[selected_], r) : 0.0F;
+    signals.lexical = signals.has_lexical ? words_.bound(r) : 0.0F;
+    const RankedRoute bound = rank(r);
+    if (bound.fused.mode != ScoreMode::none) candidates_.push_back({bound.logit, r, Known::bound});
   }
+  std::make_heap(candidates_.begin(), candidates_.end(), is_below);
 }
 
-// Nothing as soon as a bound shows that the route is not better than `worst` (null: score it).
-std::optional<RankedRoute> Searcher::score(std::uint32_t route, const RankedRoute* worst) {
-  SignalScores signals = bounds_of(route);
-  const auto is_out = [&] {
-    return worst != nullptr && !is_better(rank(route, signals).logit, route, *worst);
-  };
-  if (signals.has_lexical) {
-    signals.lexical = words_.exact(route);
-    if (signals.has_dense && is_out()) return std::nullopt;
+Searcher::Candidate Searcher::look_closer(const Candidate& candidate) {
+  const std::uint32_t r = candidate.route;
+  SignalScores& signals = signals_[r];
+  const std::size_t query = dense_index_[selected_];
+  Known known = candidate.known;
+  if (known == Known::bound && signals.has_dense && dense_.has_closer_bound()) {
+    signals.dense = dense_.closer_bound(query, r);
+    known = Known::closer_bound;
+  } else if (known < Known::words && signals.has_lexical) {
+    signals.lexical = words_.exact(r);
+    known = signals.has_dense ? Known::words : Known::all;
+  } else {
+    if (signals.has_dense) signals.dense = dense_.exact(query, r);
+    known = Known::all;
   }
-  if (signals.has_dense) {
-    const std::size_t query = dense_index_[selected_];
-    if (worst != nullptr) {
-      signals.dense = dense_.closer_bound(query, route);
-      if (is_out()) return std::nullopt;
-    }
-    signals.dense = dense_.exact(query, route);
-  }
-  if (is_out()) return std::nullopt;
-  return rank(route, signals);
-}
-
-void Searcher::insert(const RankedRoute& found) {
-  const auto place = std::find_if(best_.begin(), best_.end(), [&found](const RankedRoute& other) {
-    return is_better(found.logit, found.route, other);
-  });
-  best_.insert(place, found);
+  return {rank(r).logit, r, known};
 }
 
 std::span<const RankedRoute> Searcher::best(const Calibration& calibration, std::size_t wanted,
@@ -105,19 +86,17 @@ std::span<const RankedRoute> Searcher::best(const Calibration& calibration, std:
   use_dense_ = query.vector != nullptr && settings_->dense_weight > 0 && only != ScoreMode::lexical;
   use_lexical_ = !query.words.empty() && settings_->lexical_weight > 0 && only != ScoreMode::dense;
   best_.clear();
-  bounds_.resize(set_->routes.size());
-  find_bounds(wanted);
-  for (const Bound& bound : promising_) {
-    insert(*score(bound.route, nullptr));
-    bounds_[bound.route] = no_signal;  // done
-  }
-  if (best_.size() < wanted) return best_;
-  for (std::uint32_t r = 0; r < bounds_.size(); ++r) {
-    if (bounds_[r] == no_signal || !is_better(bounds_[r], r, best_.back())) continue;
-    const auto found = score(r, &best_.back());
-    if (!found) continue;
-    best_.pop_back();
-    insert(*found);
+  find_bounds();
+  while (best_.size() < wanted && !candidates_.empty()) {
+    std::pop_heap(candidates_.begin(), candidates_.end(), is_below);
+    Candidate& top = candidates_.back();
+    if (top.known == Known::all) {
+      best_.push_back(rank(top.route));
+      candidates_.pop_back();
+      continue;
+    }
+    top = look_closer(top);
+    std::push_heap(candidates_.begin(), candidates_.end(), is_below);
   }
   return best_;
 }

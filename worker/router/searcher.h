@@ -1,8 +1,9 @@
 // The best routes for a query, exactly, without scoring every route exactly.
 //
-// Runs in: worker; one object a thread. Each route gets a bound of its fused score first; routes
-// are then scored exactly while their bound reaches the worst of the best found (the threshold
-// algorithm: Fagin, Lotem and Naor 2003, "Optimal aggregation algorithms for middleware"). Every
+// Runs in: worker; one object a thread. Each route gets a bound of its fused score first. Then,
+// again and again, the route with the highest bound gets a closer and dearer one, and at last its
+// score; whatever has its score when it is on top is the next best (A*: Hart, Nilsson and Raphael
+// 1968). So nothing dear is done for a route whose bound does not reach the answer's. Every
 // step from a bound of a signal to a bound of the logit is the very arithmetic of the exact score,
 // and each of its operations rises with its operands after rounding too: so routes, order and
 // scores are those of scoring everything.
@@ -52,16 +53,19 @@ class Searcher {
                                                   std::optional<ScoreMode> only = std::nullopt);
 
  private:
-  struct Bound {
+  // What is known of a route, ever dearer to know.
+  enum class Known : std::uint8_t { bound, closer_bound, words, all };
+  struct Candidate {
     float logit;
     std::uint32_t route;
+    Known known;
   };
-  [[nodiscard]] bool applies(const SignalScores& signals) const noexcept;
-  [[nodiscard]] SignalScores bounds_of(std::uint32_t route) const noexcept;
-  [[nodiscard]] RankedRoute rank(std::uint32_t route, const SignalScores& signals) const noexcept;
-  void find_bounds(std::size_t wanted);
-  [[nodiscard]] std::optional<RankedRoute> score(std::uint32_t route, const RankedRoute* worst);
-  void insert(const RankedRoute& found);
+  // For a heap: the highest logit on top; of equal ones first what is not known, then the first
+  // route.
+  [[nodiscard]] static bool is_below(const Candidate& a, const Candidate& b) noexcept;
+  [[nodiscard]] RankedRoute rank(std::uint32_t route) const noexcept;
+  void find_bounds();
+  [[nodiscard]] Candidate look_closer(const Candidate& candidate);
 
   DenseSearch dense_;
   WordSearch words_;
@@ -73,11 +77,11 @@ class Searcher {
   std::vector<const QuerySignals*> with_vector_;
   std::vector<std::size_t> dense_index_;  // of each query among with_vector_
   std::size_t selected_ = 0;
-  bool use_dense_ = false;         // of the selected query, as settings and mode allow
-  bool use_lexical_ = false;       // likewise
-  std::vector<float> bounds_;      // logits, one a route
-  std::vector<Bound> promising_;   // a heap of the highest bounds, the least on top
-  std::vector<RankedRoute> best_;  // best first
+  bool use_dense_ = false;             // of the selected query, as settings and mode allow
+  bool use_lexical_ = false;           // likewise
+  std::vector<SignalScores> signals_;  // one a route: what is known
+  std::vector<Candidate> candidates_;  // a heap
+  std::vector<RankedRoute> best_;      // best first
 };
 
 }  // namespace tenantd

@@ -18,7 +18,7 @@ void WordSearch::look_up(const RouteSet& set, std::span<const QueryWord> words, 
     std::uint64_t uses = 0;
     for (std::size_t s = 0; s < segments; ++s) {
       const auto* const term = set.segments[s].segment->lexical.find(words[w].hash);
-      terms_[w * segments + s] = term;
+      terms_[s * words.size() + w] = term;
       if (term != nullptr) uses += term->use_count;
     }
     if (uses > 0 && !words[w].is_function_word) shares_word_ = true;
@@ -56,17 +56,10 @@ float WordSearch::bound(std::uint32_t route) const noexcept {
 
 std::span<const WordUse> WordSearch::uses_in(std::size_t word, std::uint32_t part) const {
   const std::uint32_t segment = set_->parts[part].segment;
+  const PlacedSegment& placed = set_->segments[segment];
   const auto* const term = term_of(word, segment);
   if (term == nullptr) return {};
-  const PlacedSegment& placed = set_->segments[segment];
-  const LexicalSegment& lexical = placed.segment->lexical;
-  const std::span<const WordBlock> blocks = lexical.blocks(*term);
-  const std::uint32_t wanted = part - placed.first_part;
-  const auto block =
-      std::lower_bound(blocks.begin(), blocks.end(), wanted,
-                       [](const WordBlock& one, std::uint32_t other) { return one.part < other; });
-  if (block == blocks.end() || block->part != wanted) return {};
-  return lexical.uses(*block);
+  return placed.segment->lexical.uses_in(*term, part - placed.first_part);
 }
 
 float WordSearch::exact(std::uint32_t route, std::optional<std::uint32_t> left_out) {
@@ -82,7 +75,9 @@ float WordSearch::exact(std::uint32_t route, std::optional<std::uint32_t> left_o
                                                            : segment.utterance_count;
     sums_.assign(end - first, 0.0F);
     for (std::size_t w = 0; w < words_.size(); ++w) {
-      for (const WordUse& use : uses_in(w, part)) {
+      const auto* const term = term_of(w, placed.segment);
+      if (term == nullptr) continue;
+      for (const WordUse& use : segment.lexical.uses_in(*term, p)) {
         sums_[use.utterance - first] += weight_of(w, segment.lexical, use);
       }
     }

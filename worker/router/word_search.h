@@ -35,7 +35,7 @@ class WordSearch {
  private:
   [[nodiscard]] const LexicalSegment::Term* term_of(std::size_t word,
                                                     std::size_t segment) const noexcept {
-    return terms_[word * set_->segments.size() + segment];
+    return terms_[segment * words_.size() + word];
   }
   [[nodiscard]] float weight_of(std::size_t word, const LexicalSegment& lexical,
                                 const WordUse& use) const noexcept {
@@ -48,7 +48,7 @@ class WordSearch {
   std::span<const QueryWord> words_;
   bool shares_word_ = false;
   float rounding_ = 1;                              // what sums of so many floats may have lost
-  std::vector<const LexicalSegment::Term*> terms_;  // words × segments; null: not there
+  std::vector<const LexicalSegment::Term*> terms_;  // segments × words; null: not there
   std::vector<float> idf_;                          // one a word
   std::vector<float> part_bounds_;
   std::vector<float> sums_;

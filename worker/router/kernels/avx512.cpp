@@ -74,10 +74,19 @@ TENANTD_AVX512_INLINE __m128i sum_each(const __m512i* v) {
 // Of four rows from `r` on.
 TENANTD_AVX512_INLINE void store_bounds(const ScanQuery& query, const ScanRows& rows, std::size_t r,
                                         const __m512i* high, const __m512i* low, float* bounds) {
-  const __m128 h =
-      _mm_cvtepi32_ps(_mm_sub_epi32(sum_each(high), _mm_set1_epi32(query.high_offset)));
-  const __m128 l = _mm_cvtepi32_ps(_mm_sub_epi32(sum_each(low), _mm_set1_epi32(query.low_offset)));
-  const __m128 sum = _mm_add_ps(_mm_mul_ps(h, _mm_set1_ps(128.0F)), l);
+  __m128 sum;
+  if (rows.stride <= max_whole_stride) {
+    __m512i whole[tile_rows];
+    for (std::size_t i = 0; i < tile_rows; ++i) {
+      whole[i] = _mm512_add_epi32(_mm512_slli_epi32(high[i], 7), low[i]);
+    }
+    const std::int32_t offset = query.high_offset * 128 + query.low_offset;
+    sum = _mm_cvtepi32_ps(_mm_sub_epi32(sum_each(whole), _mm_set1_epi32(offset)));
+  } else {
+    const __m128i h = _mm_sub_epi32(sum_each(high), _mm_set1_epi32(query.high_offset));
+    const __m128i l = _mm_sub_epi32(sum_each(low), _mm_set1_epi32(query.low_offset));
+    sum = _mm_add_ps(_mm_mul_ps(_mm_cvtepi32_ps(h), _mm_set1_ps(128.0F)), _mm_cvtepi32_ps(l));
+  }
   const __m128 scale = _mm_mul_ps(_mm_loadu_ps(rows.scales + r), _mm_set1_ps(query.scale));
   const __m128 error = _mm_mul_ps(_mm_loadu_ps(rows.errors + r), _mm_set1_ps(query.error_factor));
   const __m128 slack = _mm_add_ps(error, _mm_set1_ps(query.slack));

@@ -23,6 +23,11 @@ struct ScanQuery {
   float slack = 0;
 };
 
+// Up to this stride Σ code · (128 · high + low) is one 32-bit integer; beyond it Σ code · high and
+// Σ code · low are, and become floats before they are added. Every kernel does the same.
+inline constexpr std::size_t max_whole_stride = 512;
+static_assert(max_whole_stride * 255 * 127 * 128 < 0x7FFFFFFF);
+
 // Rows as bytes: row ≈ scales[i] · (code - 128).
 struct ScanRows {
   const std::uint8_t* codes = nullptr;  // count × stride, on 64 bytes; padding is 128

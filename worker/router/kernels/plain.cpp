@@ -34,7 +34,9 @@ void scan(const ScanQuery& query, const ScanRows& rows, float* bounds) {
       high += code * query.high[j];
       low += code * query.low[j];
     }
-    const float sum = static_cast<float>(high) * 128.0F + static_cast<float>(low);
+    const float sum = rows.stride <= max_whole_stride
+                          ? static_cast<float>(high * 128 + low)
+                          : static_cast<float>(high) * 128.0F + static_cast<float>(low);
     bounds[r] =
         rows.scales[r] * query.scale * sum + (rows.errors[r] * query.error_factor + query.slack);
   }
