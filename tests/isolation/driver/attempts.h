@@ -22,9 +22,7 @@ struct AttemptRow {
 
 [[nodiscard]] std::span<const AttemptRow> attempt_rows();
 
-// Rows whose verdict under all layers may be `allowed`: harmless, and said so in `why`.
-[[nodiscard]] inline bool may_be_allowed(const AttemptRow& row) {
-  return row.expected == "allowed";
-}
+// The verdict where this host makes an attempt meaningless.
+inline constexpr std::string_view not_tried = "not tried";
 
 }  // namespace tenantd
