@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <memory>
 
+#include "supervisor/config/encoder_reader.h"
 #include "supervisor/config/secure_file.h"
 #include "supervisor/config/tenant_config.h"
 #include "supervisor/config/tenant_file_name.h"
@@ -80,6 +81,10 @@ ConfigReport check_config(const std::string& daemon_path, const DaemonOverrides&
   if (daemon) {
     ++report.valid;
     report.text += "valid    " + daemon_path + '\n';
+    for (const EncoderConfig& encoder : daemon->encoders) {
+      const auto stamp = stamp_model_directory(encoder.path, ::geteuid());
+      if (!stamp) add_invalid(report, encoder.path, {stamp.error()});
+    }
     check_tenants(*daemon, accounts, report);
   } else {
     add_invalid(report, daemon_path, daemon.error());

@@ -69,6 +69,14 @@ struct HelloConfig {
   std::uint32_t max_pending = 0;  // connections that have not said hello yet
 };
 
+// What became of an EncoderConfig at the start of the daemon.
+struct PreparedEncoder {
+  std::string name;
+  std::string id;  // name@digest; empty while there is a problem
+  std::uint32_t dimension = 0;
+  std::string problem;  // why no tenant can have it
+};
+
 struct DaemonConfig {
   std::string tenants_dir;
   std::string state_dir;
@@ -90,6 +98,8 @@ struct DaemonConfig {
   CgroupConfig cgroup;
   WorkerConfig worker;
   HelloConfig hello;
+  std::vector<EncoderConfig> encoders;
+  std::vector<PreparedEncoder> prepared_encoders;  // no key: filled in at the start
 
   // Whether accept_unenforced covers a key: by its name or by its section's.
   [[nodiscard]] bool accepts_unenforced(const FieldSpec& row) const;

@@ -83,6 +83,11 @@ void add_top(Rows& rows) {
     TENANTD_AT(admin_group)({.key = "admin_group", .type = text, .min = 1, .max = 32,
         .fallback = "\"tenantd\"", .applies = restart,
         .doc = "Members may use the administration; root always may. Need not exist."}),
+    TENANTD_AT(encoders)({.key = "encoders", .type = encoder_tables, .max = 16,
+        .example = "{ potion = { path = \"/usr/share/encoders/potion-base-2M\" } }",
+        .applies = restart,
+        .doc = "Models that turn text into vectors for tenants whose `router.encoder` is NAME; see "
+               "the keys below."}),
     TENANTD_AT(uid_range.first)({.section = "uid_range", .key = "first", .type = integer, .min = 0,
         .max = UINT32_MAX, .fallback = "1900000000", .applies = restart,
         .doc = "First uid for tenants."}),

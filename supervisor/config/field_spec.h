@@ -40,8 +40,9 @@ enum class ValueType : std::uint8_t {
   path_list,    // at most max of them
   user_list,    // at most max names or numbers
   group_list,
-  io_list,  // at most max tables, see io_fields()
-  device,   // "8:0"
+  io_list,         // at most max tables, see io_fields()
+  device,          // "8:0"
+  encoder_tables,  // at most max tables [encoders.NAME], see encoder_fields()
 };
 
 enum class Enforcement : std::uint8_t {
@@ -62,9 +63,17 @@ enum class Applies : std::uint8_t {
   daemon_restart,  // tenantd.toml, with a restart of tenantd (workers go on)
 };
 
+// [encoders.NAME] of tenantd.toml.
+struct EncoderConfig {
+  std::string name;
+  std::string path;  // a Model2Vec directory as published
+  friend bool operator==(const EncoderConfig&, const EncoderConfig&) = default;
+};
+
 using ConfigValue =
     std::variant<bool, std::uint64_t, double, std::string, Money, std::vector<std::string>,
-                 std::vector<std::uint32_t>, std::vector<Sha256Digest>, std::vector<IoLimit>>;
+                 std::vector<std::uint32_t>, std::vector<Sha256Digest>, std::vector<IoLimit>,
+                 std::vector<EncoderConfig>>;
 
 struct FieldSpec {
   std::string_view section{};  // empty: the top of the file

@@ -153,6 +153,14 @@ void append_io(std::string& out) {
   }
 }
 
+void append_encoders(std::string& out) {
+  out += "\n#### Tables `[encoders.NAME]`\n\n| key | value | meaning |\n|---|---|---|\n";
+  for (const FieldSpec& row : encoder_fields()) {
+    out += "| `" + std::string(row.key) + "` | " + expectation(row) + " | " + std::string(row.doc) +
+           " |\n";
+  }
+}
+
 }  // namespace
 
 std::string config_reference_markdown() {
@@ -163,6 +171,7 @@ std::string config_reference_markdown() {
   append_io(out);
   out += daemon_introduction;
   append_table(daemon_fields(), false, out);
+  append_encoders(out);
   return out;
 }
 

@@ -93,6 +93,27 @@ bool same_content(const struct stat& a, const struct stat& b) {
          a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
 }
 
+std::string join(const std::string& directory, const std::string& name) {
+  return directory == "/" ? '/' + name : directory + '/' + name;
+}
+
+// Before it is opened: opening a device can have effects.
+Status look_at(int directory_fd, const std::string& name, const std::string& path,
+               struct stat& status) {
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
+      name.find('\0') != std::string::npos) {
+    return refuse(ErrorCode::invalid_argument, path, "is not the name of a file");
+  }
+  if (::fstatat(directory_fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    return refuse_errno(path, errno);
+  }
+  if (S_ISLNK(status.st_mode)) return refuse_symlink(path);
+  if (!S_ISREG(status.st_mode)) {
+    return refuse(ErrorCode::permission_denied, path, "is not a regular file");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<UniqueFd> open_secure_directory(const std::string& path, uid_t daemon_uid) {
@@ -127,19 +148,10 @@ Result<UniqueFd> open_secure_directory(const std::string& path, uid_t daemon_uid
 
 Result<std::string> read_secure_file(int directory_fd, const std::string& directory,
                                      const std::string& name, uid_t daemon_uid) {
-  const std::string path = directory == "/" ? '/' + name : directory + '/' + name;
+  const std::string path = join(directory, name);
   struct stat status {};
-  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
-      name.find('\0') != std::string::npos) {
-    return refuse(ErrorCode::invalid_argument, path, "is not the name of a file");
-  }
-  // Looked at before it is opened: opening a device can have effects.
-  if (::fstatat(directory_fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-    return refuse_errno(path, errno);
-  }
-  if (S_ISLNK(status.st_mode)) return refuse_symlink(path);
-  if (!S_ISREG(status.st_mode)) {
-    return refuse(ErrorCode::permission_denied, path, "is not a regular file");
+  if (Status named = look_at(directory_fd, name, path, status); !named) {
+    return fail(std::move(named).error());
   }
   const UniqueFd fd(
       ::openat(directory_fd, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
@@ -163,6 +175,19 @@ Result<std::string> read_secure_file(int directory_fd, const std::string& direct
     return refuse(ErrorCode::unavailable, path, "is being written");
   }
   return text;
+}
+
+Result<struct stat> check_secure_file(int directory_fd, const std::string& directory,
+                                      const std::string& name, uid_t daemon_uid) {
+  const std::string path = join(directory, name);
+  struct stat status {};
+  if (Status named = look_at(directory_fd, name, path, status); !named) {
+    return fail(std::move(named).error());
+  }
+  if (Status checked = check_trusted(status, path, daemon_uid); !checked) {
+    return fail(std::move(checked).error());
+  }
+  return status;
 }
 
 Result<std::string> read_secure_file(const std::string& path, uid_t daemon_uid) {

@@ -6,6 +6,7 @@
 // must be sticky (/tmp): else the directory below could be swapped for another.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -29,6 +30,9 @@ inline constexpr std::size_t max_config_bytes = 256 * 1024;
 // (over max_config_bytes); unavailable (the file changed meanwhile: read again).
 [[nodiscard]] Result<std::string> read_secure_file(int directory_fd, const std::string& directory,
                                                    const std::string& name, uid_t daemon_uid);
+// Status of such a file, which is not opened. Errors: those of its place, owner and mode.
+[[nodiscard]] Result<struct stat> check_secure_file(int directory_fd, const std::string& directory,
+                                                    const std::string& name, uid_t daemon_uid);
 // Both in one.
 [[nodiscard]] Result<std::string> read_secure_file(const std::string& path, uid_t daemon_uid);
 

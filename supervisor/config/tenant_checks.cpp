@@ -68,6 +68,26 @@ void check_devices(const TenantConfig& config, const PlacedFields& fields,
   }
 }
 
+// An encoder of this host must work and fit; any other name says whose vectors the tenant sends.
+void check_encoder(const TenantConfig& config, const PlacedFields& fields,
+                   const DaemonConfig& daemon, Diagnostics& diagnostics) {
+  for (const PreparedEncoder& encoder : daemon.prepared_encoders) {
+    if (encoder.name != config.router.encoder) continue;
+    if (!encoder.problem.empty()) {
+      diagnostics.add(fields.place("router.encoder"), "router.encoder",
+                      quoted(encoder.name) + " cannot be used: " + encoder.problem,
+                      "mend [encoders." + encoder.name + "] of tenantd.toml and restart tenantd");
+    } else if (encoder.dimension != config.router.dimension) {
+      const bool set = fields.has("router.dimension");
+      const std::string field = set ? "router.dimension" : "router.encoder";
+      diagnostics.add(fields.place(field), "router.dimension",
+                      std::to_string(config.router.dimension) + " is not what the encoder " +
+                          quoted(encoder.name) + " makes: " + std::to_string(encoder.dimension),
+                      "set dimension = " + std::to_string(encoder.dimension));
+    }
+  }
+}
+
 void check_ceilings(const TenantConfig& config, const PlacedFields& fields,
                     const Ceilings& ceilings, Diagnostics& diagnostics) {
   const auto check = [&](std::string_view key, bool above, const std::string& value,
@@ -125,6 +145,7 @@ void check_tenant(const TenantConfig& config, const PlacedFields& fields, const 
   check_contradictions(config, fields, diagnostics);
   check_devices(config, fields, diagnostics);
   check_ceilings(config, fields, daemon.ceilings, diagnostics);
+  check_encoder(config, fields, daemon, diagnostics);
 }
 
 }  // namespace tenantd

@@ -77,6 +77,10 @@ Checked<TenantConfig> parse_tenant_config(std::string_view text, const std::stri
   check_tenant(config, PlacedFields(fields), file_id, daemon, diagnostics);
   if (!diagnostics.empty()) return tl::unexpected(diagnostics.take());
 
+  // With the model's version, so that another one is a change of the file's meaning.
+  for (const PreparedEncoder& encoder : daemon.prepared_encoders) {
+    if (encoder.name == config.router.encoder) config.router.encoder = encoder.id;
+  }
   config.id = file_id.str();
   if (config.name.empty()) config.name = config.id;
   sort_unique(config.access.users);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "supervisor/config/encoder_reader.h"
 #include "supervisor/config/list_reader.h"
 
 namespace tenantd {
@@ -68,6 +69,9 @@ class ValueReader {
       case ValueType::duration:
       case ValueType::cpu:
         return node_.kind == Kind::text ? read_text() : wrong_type();
+      case ValueType::encoder_tables:
+        return node_.kind == Kind::table ? read_encoders(row_, node_, field_, context_)
+                                         : wrong_type();
       default:
         return node_.kind == Kind::list ? read_list(row_, node_, field_, context_) : wrong_type();
     }
@@ -106,7 +110,7 @@ class ValueReader {
         return "write the number without quotes";
       }
       if (row_.type == ValueType::boolean) return "write true or false without quotes";
-      if (row_.type >= ValueType::text_list)
+      if (row_.type >= ValueType::text_list && row_.type < ValueType::encoder_tables)
         return "put it in brackets: [" + quoted(node_.text) + "]";
     }
     return {};
@@ -263,6 +267,8 @@ std::string expectation(const FieldSpec& row) {
       return "a list of " + most + "tables, one a block device";
     case ValueType::device:
       return "a device such as \"8:0\"";
+    case ValueType::encoder_tables:
+      return most + "tables `[encoders.NAME]`";
   }
   return "a value";
 }

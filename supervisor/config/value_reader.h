@@ -33,5 +33,7 @@ struct ReadContext {
 
 // The keys of one table of resources.io.
 [[nodiscard]] std::span<const FieldSpec> io_fields();
+// The rows of one table [encoders.NAME] in tenantd.toml.
+[[nodiscard]] std::span<const FieldSpec> encoder_fields();
 
 }  // namespace tenantd

@@ -9,6 +9,7 @@
 #include "shared/base/clock.h"
 #include "shared/os/socket.h"
 #include "supervisor/daemon/notify.h"
+#include "supervisor/process/encoder_store.h"
 
 namespace tenantd {
 namespace {
@@ -117,11 +118,22 @@ std::uint64_t Daemon::last_control_generation() const {
 
 Status Daemon::start() {
   tell(EventType::supervisor_started, {}, ::getpid(), 0, TENANTD_VERSION);
+  prepare_encoders();
   adopt_survivors();
   if (Status opened = open_registration(); !opened) return opened;
   control_.start();
   directory_.rescan(false);
   return {};
+}
+
+void Daemon::prepare_encoders() {
+  EncoderStore store(parts_.launcher, uids_of(parts_), parts_.paths,
+                     parts_.config.tolerated_layers(),
+                     [this](bool problem, const std::string& message) {
+                       parts_.log.write(problem ? LogLevel::warn : LogLevel::info, message, {});
+                     });
+  parts_.config.prepared_encoders = store.prepare(parts_.config.encoders);
+  workforce_.configure(parts_.config);
 }
 
 void Daemon::adopt_survivors() {
@@ -191,7 +203,8 @@ void Daemon::reload() {
   notify_service_manager("READY=1");
 }
 
-// Directories, the uid range, cgroups and the log's format stay as they were at the start.
+// Directories, the uid range, cgroups, encoders and the log's format stay as they were at the
+// start.
 void Daemon::apply_reloadable(const DaemonConfig& fresh) {
   DaemonConfig merged = fresh;
   const DaemonConfig& old = parts_.config;
@@ -202,6 +215,8 @@ void Daemon::apply_reloadable(const DaemonConfig& fresh) {
   merged.admin_group = old.admin_group;
   merged.uid_range = old.uid_range;
   merged.cgroup = old.cgroup;
+  merged.encoders = old.encoders;
+  merged.prepared_encoders = old.prepared_encoders;
   merged.log.format = old.log.format;
   parts_.config = std::move(merged);
   services_.bounds.log_lines_per_second = parts_.config.log.lines_per_second;

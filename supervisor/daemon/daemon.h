@@ -68,6 +68,7 @@ class Daemon final : public TenantHost, public AttachTargets {
   [[nodiscard]] ControlServices control_services();
   [[nodiscard]] CommandTargets command_targets();
   [[nodiscard]] TenantDirectoryCallbacks directory_callbacks();
+  void prepare_encoders();
   void adopt_survivors();
   [[nodiscard]] std::uint64_t last_control_generation() const;
   [[nodiscard]] Status open_registration();

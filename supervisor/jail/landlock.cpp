@@ -37,6 +37,7 @@ constexpr std::uint64_t complete_tree =
     file_read_write | LANDLOCK_ACCESS_FS_READ_DIR | truncate_file;
 constexpr std::uint64_t executable_tree =
     LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+constexpr std::uint64_t readable_tree = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 constexpr std::uint64_t executable_file = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE;
 constexpr std::uint64_t file_only = executable_file | LANDLOCK_ACCESS_FS_WRITE_FILE | truncate_file;
 
@@ -80,6 +81,7 @@ Status allow_mount(int ruleset, const LaunchSpec& spec, const MountSpec& mount,
     if (auto made = make_data_files(spec, parent.get()); !made) return made;
     access = spec.data_file_count > 0 ? complete_tree : writable_tree;
   }
+  if (mount.target.view() == encoders_path) access = readable_tree;
   if (mount.target.view() == link_directory_path) access = LANDLOCK_ACCESS_FS_READ_DIR;
   struct stat info {};
   if (::fstat(parent.get(), &info) != 0) return fail_errno("fstat " + path, errno);

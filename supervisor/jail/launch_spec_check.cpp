@@ -58,7 +58,8 @@ bool is_plain_absolute_path(std::string_view path) noexcept {
 Status check_launch_spec(const LaunchSpec& spec) {
   if (spec.magic != LaunchSpec::magic_value) return refuse("launch spec: wrong magic");
   if (spec.version != LaunchSpec::version_value) return refuse("launch spec: wrong version");
-  if (spec.kind != ProgramKind::worker && spec.kind != ProgramKind::control) {
+  if (spec.kind != ProgramKind::worker && spec.kind != ProgramKind::control &&
+      spec.kind != ProgramKind::encoder_compiler) {
     return refuse("launch spec: unknown program kind");
   }
   if (spec.mount_count > LaunchSpec::max_mounts) return refuse("launch spec: too many mounts");
@@ -80,12 +81,14 @@ Status check_launch_spec(const LaunchSpec& spec) {
   return check_data_files(spec);
 }
 
+bool is_library(const MountSpec& mount) noexcept {
+  return mount.kind == MountSpec::Kind::read_only_bind &&
+         mount.target.view() != link_directory_path && mount.target.view() != encoders_path;
+}
+
 bool has_libraries(const LaunchSpec& spec) noexcept {
   for (std::size_t i = 0; i < spec.mount_count; ++i) {
-    if (spec.mounts[i].kind == MountSpec::Kind::read_only_bind &&
-        spec.mounts[i].target.view() != link_directory_path) {
-      return true;
-    }
+    if (is_library(spec.mounts[i])) return true;
   }
   return false;
 }

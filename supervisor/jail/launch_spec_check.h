@@ -17,6 +17,8 @@ namespace tenantd {
 // Absolute, without "." or ".." components, empty components or a trailing slash; never "/" itself.
 [[nodiscard]] bool is_plain_absolute_path(std::string_view path) noexcept;
 
+// A bind whose files are mapped executable and found through symlinks; all others are not.
+[[nodiscard]] bool is_library(const MountSpec& mount) noexcept;
 // True when the program gets directories with libraries and its loader maps executable pages.
 [[nodiscard]] bool has_libraries(const LaunchSpec& spec) noexcept;
 

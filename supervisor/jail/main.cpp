@@ -124,8 +124,10 @@ bool confine(const LaunchSpec& spec, ConfinementReport& report) {
   const auto sent = send_message(link_fd, std::as_bytes(std::span(&report, 1)));
   if (!confined || !sent || *sent != IoOutcome::done) return ExitCode::confinement;
 
-  std::string name = spec.kind == ProgramKind::worker ? "tenantd-worker" : "tenantd-control";
-  if (spec.kind == ProgramKind::worker) name += ": " + std::string(spec.tenant.tenant_id.view());
+  std::string name = spec.kind == ProgramKind::control ? "tenantd-control" : "tenantd-encoder";
+  if (spec.kind == ProgramKind::worker) {
+    name = "tenantd-worker: " + std::string(spec.tenant.tenant_id.view());
+  }
   const std::array<char*, 2> arguments = {name.data(), nullptr};
   const std::array<char*, 1> environment = {nullptr};
   (void)::syscall(SYS_execveat, program_fd, "", arguments.data(), environment.data(),

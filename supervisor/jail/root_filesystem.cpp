@@ -55,10 +55,7 @@ Result<UniqueFd> open_mount(const MountSpec& mount) {
   mount_attr attributes{};
   attributes.attr_set = harmless;
   if (mount.kind == MountSpec::Kind::read_only_bind) attributes.attr_set |= MOUNT_ATTR_RDONLY;
-  // Libraries are mapped executable and found through symlinks; nothing else is either.
-  const bool library =
-      mount.kind == MountSpec::Kind::read_only_bind && mount.target.view() != link_directory_path;
-  if (!library) attributes.attr_set |= MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW;
+  if (!is_library(mount)) attributes.attr_set |= MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW;
   attributes.propagation = MS_PRIVATE;
   if (::mount_setattr(tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) {
     return fail_errno("mount_setattr " + source, errno);

@@ -133,8 +133,9 @@ Result<uid_t> prepare_data_directory(const std::string& state_dir, const TenantI
   return owner;
 }
 
-Result<uid_t> prepare_control_directory(const std::string& state_dir, const UidAllocator& uids) {
-  const std::string path = state_dir + "/control";
+namespace {
+
+Result<uid_t> prepare_own_directory(const std::string& path, const UidAllocator& uids) {
   if (!exists(path)) {
     auto made = make_owned(path, uids.control_uid(), uids.privileged());
     if (!made) return tl::unexpected(made.error());
@@ -144,6 +145,16 @@ Result<uid_t> prepare_control_directory(const std::string& state_dir, const UidA
     return fail(ErrorCode::permission_denied, path + " does not belong to control");
   }
   return owner;
+}
+
+}  // namespace
+
+Result<uid_t> prepare_control_directory(const std::string& state_dir, const UidAllocator& uids) {
+  return prepare_own_directory(state_dir + "/control", uids);
+}
+
+Result<uid_t> prepare_compiler_directory(const std::string& state_dir, const UidAllocator& uids) {
+  return prepare_own_directory(state_dir + "/encoder-compiler", uids);
 }
 
 }  // namespace tenantd

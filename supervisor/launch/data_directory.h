@@ -45,4 +45,8 @@ class UidAllocator {
 [[nodiscard]] Result<uid_t> prepare_control_directory(const std::string& state_dir,
                                                       const UidAllocator& uids);
 
+// The same for <state_dir>/encoder-compiler, where tenantd-encoder leaves what it makes.
+[[nodiscard]] Result<uid_t> prepare_compiler_directory(const std::string& state_dir,
+                                                       const UidAllocator& uids);
+
 }  // namespace tenantd

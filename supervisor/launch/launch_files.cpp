@@ -75,6 +75,10 @@ Status add_mounts(LaunchRequest& request, LaunchFiles& files, const HostCapabili
     added = add_mount(request, files, detached, Kind::read_only_bind, request.link_directory,
                       link_directory_path);
   }
+  if (added && !request.encoder_directory.empty()) {
+    added = add_mount(request, files, detached, Kind::read_only_bind, request.encoder_directory,
+                      encoders_path);
+  }
   for (const std::string& path : request.library_paths) {
     if (added) added = add_mount(request, files, detached, Kind::read_only_bind, path, path);
   }

@@ -27,6 +27,7 @@ struct LaunchRequest {
   std::string jail_path;
   std::string data_directory;              // on the host; becomes /data
   std::string link_directory;              // on the host; becomes /link, read-only
+  std::string encoder_directory;           // on the host; becomes /encoders, read-only; empty: none
   std::vector<std::string> library_paths;  // same places inside; for programs that are not static
   uid_t uid = 0;                           // the tenant's; ignored when unprivileged
   gid_t gid = 0;

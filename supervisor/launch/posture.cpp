@@ -34,7 +34,8 @@ void expect_mounts(const LaunchSpec& spec, ExpectedPosture& expected) {
     std::string attributes = "nodev nosuid ro";  // a library: mapped executable, found by symlinks
     if (target == data_path) attributes = "nodev noexec nosuid nosymfollow rw";
     if (target == scratch_path) attributes = "nodev noexec nosuid rw";
-    if (target == link_directory_path) attributes = "nodev noexec nosuid nosymfollow ro";
+    if (target == link_directory_path || target == encoders_path)
+      attributes = "nodev noexec nosuid nosymfollow ro";
     expected["mount " + target] = attributes;
   }
   const auto joined = [](const std::set<std::string>& names) {

@@ -8,6 +8,7 @@
 
 #include "shared/os/process.h"
 #include "supervisor/jail/launch_spec_check.h"
+#include "supervisor/process/encoder_store.h"
 
 namespace tenantd {
 
@@ -20,6 +21,7 @@ Workforce::Workforce(WorkerServices& services, Launcher& launcher, UidAllocator 
 void Workforce::configure(const DaemonConfig& config) {
   program_ = config.worker.program.empty() ? paths_.worker_program : config.worker.program;
   library_paths_ = config.worker.library_paths;
+  encoders_ = config.prepared_encoders;
   tolerated_ = config.tolerated_layers();
   orphan_grace_ms_ = static_cast<std::uint32_t>(config.orphan_grace_ms);
   drain_timeout_ms_ = static_cast<std::uint32_t>(config.drain_timeout_ms);
@@ -38,12 +40,22 @@ LaunchSpec Workforce::spec_for(const TenantId& tenant, const TenantConfig& confi
   // A program of the host's owner makes files as it likes.
   if (program_ == paths_.worker_program) set_data_files(spec, worker_data_files);
   std::vector<std::string_view> targets = {data_path, scratch_path, link_directory_path};
+  if (!encoder_directory_of(config).empty()) targets.push_back(encoders_path);
   targets.insert(targets.end(), library_paths_.begin(), library_paths_.end());
   for (const std::string_view target : targets) {
     if (spec.mount_count == LaunchSpec::max_mounts) break;  // the launcher refuses it
     spec.mounts[spec.mount_count++].target.assign_truncated(target);
   }
   return spec;
+}
+
+std::string Workforce::encoder_directory_of(const TenantConfig& config) const {
+  for (const PreparedEncoder& encoder : encoders_) {
+    if (!encoder.id.empty() && encoder.id == config.router.encoder) {
+      return encoder_directory_path(paths_.state_dir, encoder.name);
+    }
+  }
+  return {};
 }
 
 Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const TenantConfig& config,
@@ -57,6 +69,7 @@ Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const T
   request.jail_path = paths_.jail_program;
   request.data_directory = data_directory_path(paths_.state_dir, tenant);
   request.link_directory = paths_.link_directory();
+  request.encoder_directory = encoder_directory_of(config);
   request.library_paths = library_paths_;
   request.uid = *uid;
   request.gid = *uid;

@@ -23,6 +23,10 @@ struct InstallationPaths {
   std::string jail_program;
   std::string worker_program;
   std::string control_program;
+  // Beside the jail, as all confined programs are.
+  [[nodiscard]] std::string encoder_program() const {
+    return jail_program.substr(0, jail_program.rfind('/') + 1) + "tenantd-encoder";
+  }
   [[nodiscard]] std::string link_directory() const { return run_dir + "/link"; }
   [[nodiscard]] std::string record_directory() const { return run_dir + "/workers"; }
 };
@@ -50,6 +54,8 @@ class Workforce {
   [[nodiscard]] std::unique_ptr<LiveWorker> verify(const RunRecord& record,
                                                    const std::string& boot_id);
   [[nodiscard]] bool in_its_cgroup(const RunRecord& record) const;
+  // On the host; empty: the tenant's encoder is built in, or not here at all.
+  [[nodiscard]] std::string encoder_directory_of(const TenantConfig& config) const;
 
   WorkerServices& services_;
   Launcher& launcher_;
@@ -59,6 +65,7 @@ class Workforce {
   std::unordered_map<TenantId, std::uint64_t> last_generations_;
   std::string program_;
   std::vector<std::string> library_paths_;
+  std::vector<PreparedEncoder> encoders_;
   LayerSet tolerated_;
   std::uint32_t orphan_grace_ms_ = 0;
   std::uint32_t drain_timeout_ms_ = 0;

@@ -26,6 +26,7 @@ PROGRAMS = {
     "tenantd-jail": "supervisor/jail/tenantd-jail",
     "tenantd-worker": "worker/tenantd-worker",
     "tenantd-control": "control/tenantd-control",
+    "tenantd-encoder": "worker/encoder/compile/tenantd-encoder",
     "tenantctl": "client/tenantctl/tenantctl",
 }
 HELLO_MAGIC = 0x68444E54

@@ -146,3 +146,26 @@ TEST_CASE("tenantd.toml as shipped says the defaults") {
     CHECK(row.same(&*daemon, &defaults));
   }
 }
+
+TEST_CASE("encoders are tables with a name and a path") {
+  const auto config = parse_daemon(
+      "[encoders.potion]\npath = \"/usr/share/potion\"\n[encoders.e5-v2_1]\npath = \"/m\"\n");
+  REQUIRE_MESSAGE(config.has_value(), problems(config));
+  CHECK(config->encoders ==
+        std::vector<EncoderConfig>{{"e5-v2_1", "/m"}, {"potion", "/usr/share/potion"}});
+  const auto refused = [](const std::string& text) { return problems(parse_daemon(text)); };
+  const auto says = [](const std::string& all, std::string_view part) {
+    return all.find(part) != std::string::npos;
+  };
+  CHECK(says(refused("[encoders.potion]\n"), "encoders.potion.path: missing"));
+  CHECK(says(refused("[encoders.potion]\npath = \"relative\"\n"), "is not an absolute path"));
+  CHECK(says(refused("[encoders.potion]\npaht = \"/m\"\n"), "did you mean \"path\"?"));
+  CHECK(says(refused("[encoders]\npotion = \"/m\"\n"), "expected a section [encoders.potion]"));
+  CHECK(says(refused("encoders = [\"/m\"]\n"), "got a list"));
+  for (const std::string name : {"hash", "\"a b\"", "\"../x\"", "\"\"", "\"a@b\""}) {
+    CHECK(says(refused("[encoders." + name + "]\npath = \"/m\"\n"), "cannot name an encoder"));
+  }
+  std::string many;
+  for (int i = 0; i < 17; ++i) many += "[encoders.e" + std::to_string(i) + "]\npath = \"/m\"\n";
+  CHECK(says(refused(many), "17 encoders are too many"));
+}

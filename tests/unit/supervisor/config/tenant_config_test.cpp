@@ -206,3 +206,34 @@ TEST_CASE("dotted keys cannot overflow the stack, however they are disguised") {
   }
   CHECK_FALSE(parse_tenant("x = " + std::string(100'000, '[')).has_value());
 }
+
+TEST_CASE("an encoder of this host must work and fit, and becomes its version") {
+  DaemonConfig daemon = permissive_daemon();
+  daemon.prepared_encoders = {{"potion", "potion@0123456789abcdef", 64, ""},
+                              {"broken", "", 0, "/m: config.json: is not JSON"}};
+  const auto parse = [&daemon](const std::string& router) {
+    return parse_tenant("plan = \"premium\"\n[router]\n" + router, daemon);
+  };
+  const auto good = parse("encoder = \"potion\"\ndimension = 64\n");
+  REQUIRE_MESSAGE(good.has_value(), problems(good));
+  CHECK(good->router.encoder == "potion@0123456789abcdef");
+  CHECK(to_tenant_settings(*good).router.encoder.view() == "potion@0123456789abcdef");
+  // A name that this host does not know says whose vectors the tenant sends.
+  CHECK(parse("encoder = \"elsewhere\"\n")->router.encoder == "elsewhere");
+
+  const auto refused = [&parse](const std::string& router) {
+    const auto config = parse(router);
+    REQUIRE_FALSE(config.has_value());
+    REQUIRE(config.error().size() == 1);
+    return config.error().front();
+  };
+  const Error unfit = refused("encoder = \"potion\"\ndimension = 384\n");
+  CHECK(unfit.field == "router.dimension");
+  CHECK(unfit.line == 4);
+  CHECK(unfit.message == "384 is not what the encoder \"potion\" makes: 64");
+  CHECK(unfit.hint == "set dimension = 64");
+  CHECK(refused("encoder = \"potion\"\n").line == 3);  // the default dimension
+  const Error broken = refused("encoder = \"broken\"\n");
+  CHECK(broken.field == "router.encoder");
+  CHECK(broken.message == "\"broken\" cannot be used: /m: config.json: is not JSON");
+}
