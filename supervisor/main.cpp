@@ -150,6 +150,7 @@ Status serve(const Options& options, DaemonConfig config, const AccountResolver&
     return enough;
   }
   for (const std::string& why : host.explanations) log.warning("goes on without " + why);
+  log.info(describe_cgroups(cgroups));
   Launcher launcher(std::move(host), &cgroups);
   Loop loop;
   Daemon daemon({loop, log, options, std::move(config), paths, cgroups, launcher, accounts});

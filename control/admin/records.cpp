@@ -87,6 +87,15 @@ TenantInfo tenant_info_of(const TenantRecord& record) {
   info.peer_faults = record.worker.peer_faults;
   info.store_degraded = record.worker.store_state == StoreState::degraded;
   info.store_reason = record.worker.store_reason.view();
+  info.throttled_us = record.throttled_us;
+  info.throttled_periods = record.throttled_periods;
+  info.memory_high_events = record.memory_high_events;
+  info.has_memory_pressure = record.memory_pressure != TenantRecord::pressure_unknown;
+  info.memory_pressure = info.has_memory_pressure ? record.memory_pressure : 0;
+  info.has_cpu_pressure = record.cpu_pressure != TenantRecord::pressure_unknown;
+  info.cpu_pressure = info.has_cpu_pressure ? record.cpu_pressure : 0;
+  info.oom_deaths = record.oom_deaths;
+  info.oom_peak_bytes = record.oom_peak_bytes;
   return info;
 }
 
@@ -110,6 +119,7 @@ AdminDaemon daemon_of(const DaemonRecord& record) {
   daemon.privileged = record.privileged != 0;
   daemon.cgroup_mode = record.cgroup_mode < cgroup_modes.size() ? cgroup_modes[record.cgroup_mode]
                                                                 : std::string_view("unknown");
+  daemon.cgroup_writer = record.cgroup_writer.view();
   daemon.missing_confinement = layer_list(record.missing_layers);
   daemon.pending_removals = record.pending_removals;
   daemon.warning = record.warning.view();

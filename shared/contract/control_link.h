@@ -48,6 +48,7 @@ enum class TenantState : std::uint32_t {
 
 struct TenantRecord {
   static constexpr LinkKind kind = LinkKind::tenant_record;
+  static constexpr std::uint32_t pressure_unknown = UINT32_MAX;
   LinkHeader header{};
   std::uint64_t command_id = 0;
   FixedText<64> tenant_id{};
@@ -72,8 +73,17 @@ struct TenantRecord {
   std::uint32_t pids_now = 0;
   std::uint32_t applied_layers = 0;
   std::uint32_t missing_layers = 0;
-  WorkerStatus worker{};    // header unused; zero when unknown
-  FixedText<256> reason{};  // why it is in this state, for people
+  // Of the tenant's cgroup, from its oldest living generation on.
+  std::uint64_t throttled_us = 0;       // waited for its CPU quota
+  std::uint64_t throttled_periods = 0;  // of 100 ms
+  std::uint64_t memory_high_events = 0;
+  // Hundredths of a percent of the last 10 s in which some task waited; pressure_unknown without.
+  std::uint32_t memory_pressure = pressure_unknown;
+  std::uint32_t cpu_pressure = pressure_unknown;
+  std::uint64_t oom_deaths = 0;      // of the worker, since the supervisor started
+  std::uint64_t oom_peak_bytes = 0;  // at the last of them
+  WorkerStatus worker{};             // header unused; zero when unknown
+  FixedText<256> reason{};           // why it is in this state, for people
   FixedText<512>
       config_error{};  // the newest file is broken: where and why; the last good one runs
   FixedText<256> not_enforced{};  // comma-separated keys
@@ -98,7 +108,8 @@ struct DaemonRecord {
   std::int32_t landlock_abi = 0;
   std::uint32_t reserved = 0;
   FixedText<16> version{};
-  FixedText<256> warning{};  // e.g. the tenants directory is unreadable
+  FixedText<96> cgroup_writer{};  // "libcgroup", "direct writes: <why>"
+  FixedText<256> warning{};       // e.g. the tenants directory is unreadable
 };
 
 struct CommandDone {

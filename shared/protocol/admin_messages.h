@@ -56,6 +56,15 @@ struct TenantInfo {
   std::uint64_t peer_faults = 0;
   bool store_degraded = false;
   std::string store_reason;
+  std::uint64_t throttled_us = 0;       // waited for its CPU quota
+  std::uint64_t throttled_periods = 0;  // of 100 ms
+  std::uint64_t memory_high_events = 0;
+  bool has_memory_pressure = false;   // the kernel keeps it
+  std::uint32_t memory_pressure = 0;  // hundredths of a percent of the last 10 s
+  bool has_cpu_pressure = false;
+  std::uint32_t cpu_pressure = 0;
+  std::uint64_t oom_deaths = 0;      // since the supervisor started
+  std::uint64_t oom_peak_bytes = 0;  // at the last of them
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -92,6 +101,15 @@ struct TenantInfo {
     visit("peer_faults", self.peer_faults);
     visit("store_degraded", self.store_degraded);
     visit("store_reason", self.store_reason, Bound{256});
+    visit("throttled_us", self.throttled_us);
+    visit("throttled_periods", self.throttled_periods);
+    visit("memory_high_events", self.memory_high_events);
+    visit("has_memory_pressure", self.has_memory_pressure);
+    visit("memory_pressure", self.memory_pressure);
+    visit("has_cpu_pressure", self.has_cpu_pressure);
+    visit("cpu_pressure", self.cpu_pressure);
+    visit("oom_deaths", self.oom_deaths);
+    visit("oom_peak_bytes", self.oom_peak_bytes);
   }
 };
 
@@ -274,6 +292,7 @@ struct AdminDaemon {
   std::uint64_t hellos_denied = 0;
   std::uint64_t hellos_late = 0;
   std::uint64_t hellos_overload = 0;
+  std::string cgroup_writer;                   // "libcgroup", "direct writes: <why>"
   std::vector<std::string> bonus_confinement;  // beyond what is required, as the kernel has it
 
   template <class Self, class Visitor>
@@ -296,6 +315,7 @@ struct AdminDaemon {
     visit("hellos_late", self.hellos_late);
     visit("hellos_overload", self.hellos_overload);
     visit("bonus_confinement", self.bonus_confinement, Bound{16});
+    visit("cgroup_writer", self.cgroup_writer, Bound{96});
   }
 };
 

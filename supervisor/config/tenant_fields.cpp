@@ -134,7 +134,8 @@ void add_resources(Rows& rows) {
     TENANTD_AT(resources.io_weight)({.section = "resources", .key = "io_weight", .type = integer,
         .min = 1, .max = 10'000, .fallback = "100", .example = "50", .enforcement = not_enforced,
         .applies = kernel,
-        .doc = "Share of block I/O when tenants compete."}),
+        .doc = "Share of block I/O when tenants compete. Written on cgroup v2; works, and is then not "
+               "listed as not enforced, where the host uses BFQ or io.cost."}),
     TENANTD_AT(resources.io)({.section = "resources", .key = "io", .type = io_list,
         .max = ResourceLimits::max_io, .fallback = "[]",
         .example = "[{ device = \"8:0\", read_bps = \"10M\", write_iops = 500 }]",

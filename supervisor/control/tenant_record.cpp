@@ -14,27 +14,42 @@ void fill_config(const TenantConfig& config, TenantRecord& record) {
   record.memory_max_bytes = config.resources.memory_max_bytes;
   record.cpu_quota_millicores = config.resources.cpu_millicores;
   record.pids_max = config.resources.pids_max;
+}
+
+// Some keys are enforced where the host's cgroups can; without a worker nothing is.
+void fill_not_enforced(const TenantConfig& config, const WorkerUsage& usage, TenantRecord& record) {
   std::string keys;
-  for (const std::string& key : config.not_enforced) {
+  const auto add = [&keys](std::string_view key) {
     if (!keys.empty()) keys += ',';
     keys += key;
+  };
+  for (const std::string& key : config.not_enforced) {
+    if (key != "resources.io_weight" || !usage.enforces_io_weight) add(key);
+  }
+  if (config.resources.memory_high_bytes && !usage.enforces_memory_high) {
+    add("resources.memory_high");
   }
   record.not_enforced.assign_truncated(keys);
 }
 
-void fill_worker(const Tenant& tenant, std::uint64_t now_ms, TenantRecord& record) {
+void fill_worker(const Tenant& tenant, const WorkerUsage& usage, std::uint64_t now_ms,
+                 TenantRecord& record) {
   const Worker& worker = *tenant.worker;
   record.pid = worker.pid();
   record.uid = worker.uid();
   record.uptime_ms = now_ms - std::min(now_ms, tenant.launched_ms);
   record.applied_layers = worker.applied_layers().bits();
   record.missing_layers = worker.missing_layers().bits();
-  const WorkerUsage usage = worker.usage();
   record.has_memory = usage.has_memory ? 1 : 0;
   record.memory_bytes = usage.memory_bytes;
   record.memory_peak_bytes = usage.memory_peak_bytes;
   record.cpu_usage_us = usage.cpu_usage_us;
   record.pids_now = usage.pids_now;
+  record.throttled_us = usage.throttled_us;
+  record.throttled_periods = usage.throttled_periods;
+  record.memory_high_events = usage.memory_high_events;
+  record.memory_pressure = usage.memory_pressure.value_or(TenantRecord::pressure_unknown);
+  record.cpu_pressure = usage.cpu_pressure.value_or(TenantRecord::pressure_unknown);
   if (tenant.status_ms == 0) return;
   record.worker = tenant.status;
   record.worker.header = {};
@@ -52,8 +67,14 @@ TenantRecord make_tenant_record(const Tenant& tenant, std::uint64_t now_ms, bool
   if (tenant.phase == Phase::backoff) {
     record.retry_in_ms = tenant.deadline_ms - std::min(now_ms, tenant.deadline_ms);
   }
-  if (tenant.config) fill_config(*tenant.config, record);
-  if (tenant.worker) fill_worker(tenant, now_ms, record);
+  record.oom_deaths = tenant.oom_deaths;
+  record.oom_peak_bytes = tenant.oom_peak_bytes;
+  const WorkerUsage usage = tenant.worker ? tenant.worker->usage() : WorkerUsage{};
+  if (tenant.config) {
+    fill_config(*tenant.config, record);
+    fill_not_enforced(*tenant.config, usage, record);
+  }
+  if (tenant.worker) fill_worker(tenant, usage, now_ms, record);
   record.reason.assign_truncated(tenant.reason);
   record.config_error.assign_truncated(tenant.config_error);
   return record;

@@ -202,6 +202,7 @@ DaemonRecord Daemon::daemon_record() const {
   record.pending_removals = directory_.held_removals();
   record.pid = ::getpid();
   record.cgroup_mode = static_cast<std::uint32_t>(parts_.cgroups.mode());
+  record.cgroup_writer.assign_truncated(parts_.cgroups.abilities().written_by);
   record.privileged = parts_.launcher.host().privileged ? 1 : 0;
   record.missing_layers = missing_layers().bits();
   record.landlock_abi = parts_.launcher.host().landlock_abi;

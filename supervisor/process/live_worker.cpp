@@ -123,7 +123,9 @@ void LiveWorker::on_died(DeathCause cause) {
                           (cause.kind == DeathCause::Kind::signalled && cause.value == SIGKILL);
   if (may_be_oom) {
     const auto usage = services_.cgroups.usage(cgroup());
-    if (usage && usage->oom_kills > oom_kills_before_) cause = {DeathCause::Kind::out_of_memory, 0};
+    if (usage && usage->oom_kills > oom_kills_before_) {
+      cause = {DeathCause::Kind::out_of_memory, 0, usage->memory_peak_bytes};
+    }
   }
   services_.records.end(record_);
   services_.reaper.reap(cgroup());
@@ -147,6 +149,14 @@ WorkerUsage LiveWorker::usage() const {
   out.memory_bytes = usage->memory_bytes;
   out.memory_peak_bytes = usage->memory_peak_bytes;
   out.cpu_usage_us = usage->cpu_us;
+  out.throttled_us = usage->throttled_us;
+  out.throttled_periods = usage->throttled_periods;
+  out.memory_high_events = usage->memory_high_events;
+  out.memory_pressure = usage->memory_pressure;
+  out.cpu_pressure = usage->cpu_pressure;
+  const CgroupAbilities abilities = services_.cgroups.abilities();
+  out.enforces_memory_high = abilities.memory_high;
+  out.enforces_io_weight = abilities.io_weight;
   out.pids_now = static_cast<std::uint32_t>(std::min<std::uint64_t>(usage->pids, UINT32_MAX));
   return out;
 }

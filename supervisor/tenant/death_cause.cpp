@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "shared/base/units.h"
 #include "shared/contract/process_contract.h"
 #include "supervisor/tenant/worker.h"
 
@@ -39,7 +40,7 @@ std::string DeathCause::describe() const {
     case Kind::signalled:
       return "signal " + std::to_string(value) + " (" + ::strsignal(value) + ")";
     case Kind::out_of_memory:
-      return "out of memory";
+      return peak_bytes == 0 ? "out of memory" : "out of memory, peak " + format_size(peak_bytes);
     case Kind::unknown:
       break;
   }

@@ -23,7 +23,9 @@ struct Tenant {
   std::unique_ptr<Worker> worker;        // set exactly while a process may exist
   std::uint64_t generation = 0;          // of the current or the last worker
   RestartPolicy restarts;
-  std::uint64_t deaths = 0;       // unexpected ones
+  std::uint64_t deaths = 0;      // unexpected ones
+  std::uint64_t oom_deaths = 0;  // those of them that were for lack of memory
+  std::uint64_t oom_peak_bytes = 0;
   std::uint64_t deadline_ms = 0;  // of this phase; 0: none
   std::uint64_t launched_ms = 0;  // when the current worker was launched or adopted
   bool drain_sent = false;        // to the current worker

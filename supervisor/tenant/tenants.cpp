@@ -266,6 +266,10 @@ void Tenants::on_died(const TenantId& id, std::uint64_t generation, const DeathC
                       const std::string& detail) {
   Tenant* const tenant = lookup_run(id, generation);
   if (tenant == nullptr) return;
+  if (cause.kind == DeathCause::Kind::out_of_memory) {
+    ++tenant->oom_deaths;
+    tenant->oom_peak_bytes = cause.peak_bytes;
+  }
   std::string why = tenant->kill_reason.empty() ? cause.describe() : tenant->kill_reason;
   if (!detail.empty()) why += ": " + detail;
   if (tenant->phase == Phase::starting || tenant->phase == Phase::running) {

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "shared/base/error.h"
@@ -23,9 +24,10 @@ namespace tenantd {
 struct DeathCause {
   enum class Kind : std::uint8_t { exited, signalled, out_of_memory, unknown };
   Kind kind = Kind::unknown;
-  int value = 0;  // exit code or signal number
+  int value = 0;                 // exit code or signal number
+  std::uint64_t peak_bytes = 0;  // of its memory, when out of it; 0: the kernel does not say
 
-  // "exit code 1", "signal 11 (Segmentation fault)", "out of memory", "cause unknown".
+  // "exit code 1", "signal 11 (Segmentation fault)", "out of memory, peak 64M", "cause unknown".
   [[nodiscard]] std::string describe() const;
 };
 
@@ -36,6 +38,14 @@ struct WorkerUsage {
   std::uint64_t memory_peak_bytes = 0;
   std::uint64_t cpu_usage_us = 0;
   std::uint32_t pids_now = 0;
+  std::uint64_t throttled_us = 0;
+  std::uint64_t throttled_periods = 0;
+  std::uint64_t memory_high_events = 0;
+  std::optional<std::uint32_t> memory_pressure;  // hundredths of a percent
+  std::optional<std::uint32_t> cpu_pressure;
+  // What of the file this host's cgroups do not enforce.
+  bool enforces_memory_high = false;
+  bool enforces_io_weight = false;
 };
 
 // A process that lives, or has lived and was not reaped. Destroying it neither kills nor waits.

@@ -70,6 +70,22 @@ std::string number_text(double value, const char* format) {
   return text.data();
 }
 
+std::string seconds_of(std::uint64_t us) {
+  return number_text(static_cast<double>(us) / 1e6, "%.2f s");
+}
+
+std::string pressure_of(bool known, std::uint32_t hundredths) {
+  if (!known) return "unavailable (needs cgroup v2)";
+  return number_text(static_cast<double>(hundredths) / 100, "%.2f%% of the last 10 s");
+}
+
+std::string deaths_of(const TenantInfo& tenant) {
+  std::string out = std::to_string(tenant.restarts);
+  if (tenant.oom_deaths == 0) return out;
+  out += ", out of memory " + std::to_string(tenant.oom_deaths);
+  return tenant.oom_peak_bytes == 0 ? out : out + ", peak " + format_size(tenant.oom_peak_bytes);
+}
+
 std::string score(float value) { return number_text(static_cast<double>(value), "%.3f"); }
 
 // "name   value" lines, aligned; empty values are left out.
@@ -148,12 +164,13 @@ std::string format_duration(std::uint64_t ms) {
 }
 
 std::string daemon_text(const AdminDaemon& daemon, bool colored) {
-  std::string out = "tenantd " + printable(daemon.version) + ", pid " + std::to_string(daemon.pid) +
-                    ", up " + format_duration(daemon.uptime_ms) + ": " +
-                    std::to_string(daemon.running) + " of " + std::to_string(daemon.tenants) +
-                    (daemon.tenants == 1 ? " tenant" : " tenants") + " running; cgroups " +
-                    printable(daemon.cgroup_mode) +
-                    (daemon.privileged ? "" : "; without privileges") + "\n";
+  std::string out =
+      "tenantd " + printable(daemon.version) + ", pid " + std::to_string(daemon.pid) + ", up " +
+      format_duration(daemon.uptime_ms) + ": " + std::to_string(daemon.running) + " of " +
+      std::to_string(daemon.tenants) + (daemon.tenants == 1 ? " tenant" : " tenants") +
+      " running; cgroups " + printable(daemon.cgroup_mode) +
+      (daemon.cgroup_writer.empty() ? "" : " (" + printable(daemon.cgroup_writer) + ")") +
+      (daemon.privileged ? "" : "; without privileges") + "\n";
   if (!daemon.missing_confinement.empty()) {
     out +=
         painted("PROTECTION IS WEAKENED: this host lacks " +
@@ -205,12 +222,23 @@ std::string tenant_detail_text(const TenantInfo& tenant, bool colored) {
   }
   facts.add("user", "uid " + std::to_string(tenant.uid) +
                         (tenant.shared_uid ? ", shared with all tenants (no privileges)" : ""));
-  facts.add("deaths", std::to_string(tenant.restarts));
+  facts.add("deaths", deaths_of(tenant));
   facts.add("memory",
             memory_of(tenant) +
                 (tenant.has_memory ? ", peak " + format_size(tenant.memory_peak_bytes) : ""));
-  facts.add("cpu", "quota " + cpu_of(tenant) + ", used " +
-                       number_text(static_cast<double>(tenant.cpu_usage_us) / 1e6, "%.2f s"));
+  if (tenant.pid != 0) {
+    facts.add("memory pressure",
+              pressure_of(tenant.has_memory_pressure, tenant.memory_pressure) +
+                  (tenant.memory_high_events == 0
+                       ? ""
+                       : ", slowed " + std::to_string(tenant.memory_high_events) + " times"));
+  }
+  facts.add("cpu", "quota " + cpu_of(tenant) + ", used " + seconds_of(tenant.cpu_usage_us) +
+                       ", throttled " + seconds_of(tenant.throttled_us) + " in " +
+                       std::to_string(tenant.throttled_periods) + " periods");
+  if (tenant.pid != 0) {
+    facts.add("cpu pressure", pressure_of(tenant.has_cpu_pressure, tenant.cpu_pressure));
+  }
   if (tenant.pids_max != 0) {
     facts.add("pids", std::to_string(tenant.pids_now) + "/" + std::to_string(tenant.pids_max));
   }

@@ -148,6 +148,7 @@ TEST_CASE("the daemon's counters come through") {
   done.daemon.tenants = 3;
   done.daemon.hellos_denied = 11;
   done.daemon.cgroup_mode = 2;
+  done.daemon.cgroup_writer.assign_truncated("libcgroup");
   done.daemon.missing_layers = 1U << static_cast<unsigned>(Layer::seccomp);
   done.daemon.version.assign_truncated("1.2.3");
   control.send(done);
@@ -155,6 +156,7 @@ TEST_CASE("the daemon's counters come through") {
   CHECK(daemon.tenants == 3);
   CHECK(daemon.hellos_denied == 11);
   CHECK(daemon.cgroup_mode == "hybrid");
+  CHECK(daemon.cgroup_writer == "libcgroup");
   CHECK(daemon.missing_confinement == std::vector<std::string>{"seccomp"});
   CHECK(daemon.version == "1.2.3");
   CHECK(daemon.warning.empty());

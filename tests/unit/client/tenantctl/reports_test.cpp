@@ -55,6 +55,13 @@ TenantInfo running_tenant() {
   info.requests = 1000;
   info.errors = 3;
   info.attachments = 2;
+  info.throttled_us = 2'500'000;
+  info.throttled_periods = 31;
+  info.memory_high_events = 4;
+  info.has_memory_pressure = true;
+  info.memory_pressure = 1234;
+  info.oom_deaths = 1;
+  info.oom_peak_bytes = 128U << 20U;
   return info;
 }
 
@@ -86,6 +93,7 @@ AdminDaemon weakened_daemon() {
   daemon.tenants = 4;
   daemon.running = 2;
   daemon.cgroup_mode = "hybrid";
+  daemon.cgroup_writer = "libcgroup";
   daemon.missing_confinement = {"landlock"};
   daemon.bonus_confinement = {"landlock: truncating files", "landlock: TCP bind and connect"};
   daemon.pending_removals = 12;
