@@ -5,7 +5,7 @@ usage: report.py LOG_DIR
 
 Reads from LOG_DIR: `*.meson.json` (meson's testlog.json, one JSON object a line; doctest programs are
 counted by test case), `*.results.jsonl` (tests/run_python_tests.py) and `*.step` (one line: the exit
-status of a step that is a test itself, then what it is). Exit status: 0 when something passed and
+status of a step that is a test itself, then what it is; 77: skipped, the next line says why). Exit status: 0 when something passed and
 nothing failed.
 """
 
@@ -19,7 +19,7 @@ DOCTEST_SUMMARY = re.compile(
     r"\[doctest\] test cases: +(\d+) \| +(\d+) passed \| +(\d+) failed \| +(\d+) skipped")
 # A case that finds that the machine lacks what it needs prints this with its reason.
 SKIPPED_CASE = re.compile(r"\bskipped: (.+)")
-MESON_SKIP_EXIT = 77
+SKIP_EXIT = 77
 
 
 class Tally:
@@ -42,7 +42,7 @@ def add_meson(tally, path):
         test = json.loads(line)
         name = f"{step}: {test['name']}"
         text = test.get("stdout", "")
-        if test["result"] == "SKIP" or test["returncode"] == MESON_SKIP_EXIT:
+        if test["result"] == "SKIP" or test["returncode"] == SKIP_EXIT:
             tally.add("skipped", name, text.strip().splitlines()[-1] if text.strip() else "no reason given")
             continue
         ran_well = test["result"] == "OK"
@@ -66,7 +66,11 @@ def add_results(tally, path):
 
 
 def add_step(tally, path):
-    status, _, what = path.read_text(encoding="utf-8").strip().partition(" ")
+    first, _, reason = path.read_text(encoding="utf-8").strip().partition("\n")
+    status, _, what = first.partition(" ")
+    if status == str(SKIP_EXIT):
+        tally.add("skipped", what, reason.removeprefix("skipped: ") or "no reason given")
+        return
     tally.add("passed" if status == "0" else "failed", what, f"exit status {status}")
 
 

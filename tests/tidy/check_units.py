@@ -19,7 +19,7 @@ NEEDED = {
     "tenantd.service": ("Type=notify", "StartLimitIntervalSec=0", "Restart=always", "Delegate=yes",
                         "KillMode=mixed", "RuntimeDirectoryPreserve=yes", "OOMPolicy=continue",
                         "Requires=tenantd-workers.service", "After=tenantd-workers.service"),
-    "tenantd-workers.service": ("Delegate=yes", "StopPropagatedFrom=tenantd.service", "OOMPolicy=continue",
+    "tenantd-workers.service": ("Delegate=yes", "StopWhenUnneeded=yes", "Type=notify", "OOMPolicy=continue",
                                 "KillMode=control-group"),
 }
 

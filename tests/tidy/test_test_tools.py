@@ -83,10 +83,12 @@ class Report(unittest.TestCase):
         status, out = self.report({
             "a.meson.json": self.doctest(5, 0) + self.doctest(2, 0, "skipped: needs root\n"),
             "b.results.jsonl": '{"name": "x", "outcome": "passed", "reason": ""}\n',
-            "c.step": "0 a step\n"})
+            "c.step": "0 a step\n",
+            "d.step": "77 a machine\nskipped: there is none\n"})
         self.assertEqual(status, 0)
-        self.assertEqual(out.splitlines()[-1], "8 passed, 0 failed, 1 skipped")
+        self.assertEqual(out.splitlines()[-1], "8 passed, 0 failed, 2 skipped")
         self.assertIn("needs root", out)
+        self.assertIn("a machine: there is none", out)
 
     def test_a_failure_anywhere_fails(self):
         for files in ({"a.meson.json": self.doctest(5, 2)},

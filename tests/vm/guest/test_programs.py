@@ -6,15 +6,18 @@ import re
 import subprocess
 import unittest
 
-from machine import BUILD
+from machine import BUILD, SOURCE
 
 HERE = pathlib.Path(__file__).resolve().parent
 LAUNCH = BUILD / "tests/unit/supervisor/launch"
+ISOLATION = BUILD / "tests/isolation/isolation_matrix"
 ENVIRONMENT = {
     "TENANTD_PROBE": str(LAUNCH / "confinement_probe"),
     "TENANTD_LOAD": str(LAUNCH / "load_program"),
     "TENANTD_JAIL": str(BUILD / "supervisor/jail/tenantd-jail"),
-    "TENANTD_IN_VM": "1",
+    "TENANTD_PROBES": str(ISOLATION.parent),
+    "TENANTD_MUTANT_JAIL": str(ISOLATION.parent / "mutant_jail"),
+    "TENANTD_ISOLATION_GOLDEN": str(SOURCE / "tests/golden/isolation"),
 }
 
 
@@ -58,6 +61,14 @@ class Effects(unittest.TestCase):
     pass
 
 
+class Isolation(unittest.TestCase):
+    def test_it_is_built(self):
+        self.skipTest("this build has no isolation matrix")
+
+
 add_cases(Launch, LAUNCH / "test_launch")
 add_cases(Cgroups, LAUNCH / "test_cgroups")
 add_cases(Effects, LAUNCH / "test_quota_effects")
+if ISOLATION.exists():
+    del Isolation.test_it_is_built
+    add_cases(Isolation, ISOLATION)
