@@ -15,7 +15,8 @@ struct Column {
   LayerSet layers;
 };
 
-// Without cgroup_io, whose effect only time shows; and without what the host lacks.
-[[nodiscard]] std::vector<Column> matrix_columns(LayerSet available);
+// Without cgroup_io, whose effect only time shows; and without what the host lacks. Without
+// `alone` only the first and the last.
+[[nodiscard]] std::vector<Column> matrix_columns(LayerSet available, bool alone);
 
 }  // namespace tenantd

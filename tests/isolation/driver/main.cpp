@@ -3,7 +3,8 @@
 //
 // Runs as root for everything, as any user for what user namespaces allow. Needs no build tree:
 // --probes DIR --jail PATH --mutant-jail PATH --golden DIR, or TENANTD_PROBES, TENANTD_JAIL,
-// TENANTD_MUTANT_JAIL, TENANTD_ISOLATION_GOLDEN. Other options are doctest's.
+// TENANTD_MUTANT_JAIL, TENANTD_ISOLATION_GOLDEN. --quick tries no layer alone. Other options are
+// doctest's.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 #include <unistd.h>
@@ -56,10 +57,11 @@ int main(int count, char** arguments) {
   }
   for (int i = 1; i < count; ++i) {
     if (std::string_view(arguments[i]) == "--accept") options.accept = true;
+    if (std::string_view(arguments[i]) == "--quick") options.quick = true;
   }
   if (options.probes.empty() || options.jail.empty() || options.mutant_jail.empty()) {
     std::cerr << "usage: isolation_matrix --probes DIR --jail PATH --mutant-jail PATH "
-                 "[--golden DIR] [--docs FILE] [--accept]\n";
+                 "[--golden DIR] [--docs FILE] [--accept] [--quick]\n";
     return 2;
   }
   if (!enter_own_namespaces() && ::geteuid() == 0) {

@@ -41,22 +41,22 @@ std::string cell(const std::string& verdict) { return verdict == "allowed" ? "" 
 
 }  // namespace
 
-std::vector<Column> matrix_columns(LayerSet available) {
+std::vector<Column> matrix_columns(LayerSet available, bool alone) {
   LayerSet all = available;
   all.remove(Layer::cgroup_io);
   std::vector<Column> columns = {{"none", "none", LayerSet{}}};
   for (const Title& one : titles) {
-    if (!available.has(one.layer)) continue;
-    LayerSet alone;
-    alone.add(one.layer);
-    columns.push_back({layer_names[static_cast<std::size_t>(one.layer)], one.title, alone});
+    if (!alone || !available.has(one.layer)) continue;
+    LayerSet only;
+    only.add(one.layer);
+    columns.push_back({layer_names[static_cast<std::size_t>(one.layer)], one.title, only});
   }
   columns.push_back({"all", "all", all});
   return columns;
 }
 
-Matrix run_matrix(Sandbox& sandbox) {
-  Matrix matrix{matrix_columns(sandbox.available()), {}};
+Matrix run_matrix(Sandbox& sandbox, bool alone) {
+  Matrix matrix{matrix_columns(sandbox.available(), alone), {}};
   for (const AttemptRow& row : attempt_rows()) {
     MatrixRow result{&row, {}};
     for (const Column& column : matrix.columns) {

@@ -24,7 +24,7 @@ struct Matrix {
   std::vector<MatrixRow> rows;
 };
 
-[[nodiscard]] Matrix run_matrix(Sandbox& sandbox);
+[[nodiscard]] Matrix run_matrix(Sandbox& sandbox, bool alone);
 
 // One line an attempt, one column a layer; an empty cell: the layer alone lets it happen.
 [[nodiscard]] std::string matrix_markdown(const Matrix& matrix);

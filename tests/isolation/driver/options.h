@@ -13,6 +13,7 @@ struct IsolationOptions {
   std::string golden;  // a directory; empty: nothing is compared
   std::string docs;    // docs/isolation-matrix.md; empty: not compared
   bool accept = false;
+  bool quick = false;  // no layer alone: for emulated machines
 };
 
 [[nodiscard]] const IsolationOptions& isolation_options();
