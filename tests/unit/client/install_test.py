@@ -6,6 +6,7 @@ Exit 77 (skipped) without pkg-config.
 """
 import glob
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,21 @@ import tempfile
 
 def run(*command, **options):
     return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, **options).stdout
+
+
+def check_c(root, library_dir, environment, source):
+    """The C ABI from the installed header alone, as strict as C99 gets, and by its soname."""
+    program = f"{root}/c_abi_check"
+    run("gcc", "-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-o", program, shutil.copy(source, root),
+        f"-I{root}/usr/include", f"-L{library_dir}", "-ltenantd", cwd=root)
+    assert run(program, env=environment) == "ok\n"
+    dynamic = run("readelf", "-d", program)
+    assert "[libtenantd.so.0]" in dynamic and "libstdc++" not in dynamic, dynamic
+    exported = run("nm", "-D", "--defined-only", f"{library_dir}/libtenantd.so.0")
+    functions = {line.split()[2].split("@")[0] for line in exported.splitlines()}
+    assert {"tenantd_route", "tenantd_context_enter", "tenantd_async_fd"} <= functions
+    inner = [name for name in functions if re.match(r"_ZNK?7tenantd6client", name)]
+    assert not inner, inner
 
 
 def main():
@@ -40,6 +56,7 @@ def main():
         assert usage.returncode == 2 and "usage:" in usage.stderr, usage
         refused = subprocess.run([program, "../etc", "x"], env=environment, stderr=subprocess.PIPE, text=True)
         assert refused.returncode == 1 and refused.stderr, refused
+        check_c(root, library_dir, environment, os.path.join(os.path.dirname(__file__), "c_abi_check.c"))
     print("installed, compiled, linked and ran")
     return 0
 

@@ -1,0 +1,19 @@
+"""Client of tenantd: a semantic router of its own for every tenant.
+
+    from tenantd import TenantContext, Router
+
+    with TenantContext("acme-corp"):
+        result = Router().route("where is my invoice?")
+
+Needs libtenantd.so.0 (TENANTD_LIBRARY names another place); the daemon's socket is TENANTD_SOCKET's, or
+configure()'s."""
+
+from ._abi import NoTenantError, TenantError
+from ._values import Metrics, RouteResult, ScoredRoute
+from .aio import AsyncRouter
+from .context import (Route, Router, TenantContext, TenantMiddleware, configure, current_context, enforce,
+                      get_metrics, ping)
+
+__all__ = ["AsyncRouter", "Metrics", "NoTenantError", "Route", "RouteResult", "Router", "ScoredRoute",
+           "TenantContext", "TenantError", "TenantMiddleware", "configure", "current_context", "enforce",
+           "get_metrics", "ping"]
