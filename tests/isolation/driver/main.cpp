@@ -3,8 +3,8 @@
 //
 // Runs as root for everything, as any user for what user namespaces allow. Needs no build tree:
 // --probes DIR --jail PATH --mutant-jail PATH --golden DIR, or TENANTD_PROBES, TENANTD_JAIL,
-// TENANTD_MUTANT_JAIL, TENANTD_ISOLATION_GOLDEN. --quick tries no layer alone. Other options are
-// doctest's.
+// TENANTD_MUTANT_JAIL, TENANTD_ISOLATION_GOLDEN. --quick or TENANTD_ISOLATION_QUICK tries no layer
+// alone. Other options are doctest's.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 #include <unistd.h>
@@ -47,6 +47,7 @@ int main(int count, char** arguments) {
   using namespace tenantd;
   IsolationOptions& options = mutable_options();
   options.accept = std::getenv("TENANTD_ACCEPT_GOLDEN") != nullptr;
+  options.quick = std::getenv("TENANTD_ISOLATION_QUICK") != nullptr;
   for (const Source& source : sources) {
     if (const char* value = std::getenv(source.variable)) options.*source.member = value;
     for (int i = 1; i + 1 < count; ++i) {
