@@ -37,6 +37,29 @@ Result<RouteReply> Client::route_text(std::string_view text) {
   });
 }
 
+Result<std::vector<Result<RouteReply>>> Client::route_batch(std::span<const RouteRequest> requests,
+                                                            std::uint64_t timeout_ms) {
+  return without_exceptions([&]() -> Result<std::vector<Result<RouteReply>>> {
+    RouteBatch batch;
+    batch.items.assign(requests.begin(), requests.end());
+    auto reply = session_->call<RouteBatchReply>(batch, timeout_ms);
+    if (!reply) return tl::unexpected(std::move(reply.error()));
+    if (reply->items.size() != requests.size()) {
+      return fail(ErrorCode::protocol_error, "the worker answered another number of items");
+    }
+    std::vector<Result<RouteReply>> answers;
+    answers.reserve(requests.size());
+    for (RouteBatchItem& item : reply->items) {
+      if (item.answered) {
+        answers.emplace_back(std::move(item.reply));
+      } else {
+        answers.emplace_back(tl::unexpected(item.error.to_error()));
+      }
+    }
+    return answers;
+  });
+}
+
 Result<std::vector<Result<RouteReply>>> Client::route_many(std::span<const RouteRequest> requests,
                                                            std::uint64_t timeout_ms) {
   return without_exceptions([&] { return session_->call_many<RouteReply>(requests, timeout_ms); });

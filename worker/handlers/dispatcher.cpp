@@ -69,6 +69,8 @@ Dispatched Dispatcher::dispatch(std::uint64_t attachment_id, const ExecutionCont
       return answer(call, Result<Pong>(Pong{}), sample_of(header));
     case MessageType::route:
       return route(call);
+    case MessageType::route_batch:
+      return route_batch(call);
     case MessageType::routes_edit:
       return edit(call);
     case MessageType::routes_page_request:
@@ -111,6 +113,35 @@ Dispatched Dispatcher::route(const Call& call) {
   sample.department = request->department;
   sample.labels = request->labels;
   return answer(call, handle_route(services_, call.context, *request), sample);
+}
+
+// Each item that ran is a request of its own in the counters and to the usage sink; the frames'
+// bytes are those of the first.
+Dispatched Dispatcher::route_batch(const Call& call) {
+  const auto request = decode<RouteBatch>(call.payload);
+  if (!request) return fault(call, request.error());
+  const auto reply = handle_route_batch(services_, call.context, *request);
+  UsageSample frame = sample_of(call.header);
+  if (!reply) return answer(call, reply, frame);
+  const std::size_t before = call.out.size();
+  const bool fits = append_answer(call.out, call.header.request_id, reply);
+  frame.reply_bytes = static_cast<std::uint32_t>(call.out.size() - before - sizeof(FrameHeader));
+  for (std::size_t i = 0; i < request->items.size(); ++i) {
+    const RouteRequest& item = request->items[i];
+    UsageSample sample = i == 0 ? frame : UsageSample{};
+    sample.operation = MessageType::route_batch;
+    sample.text_bytes = static_cast<std::uint32_t>(item.text.size());
+    if (check_attributes(item)) {  // what is not printable is nobody's name
+      sample.user = item.user;
+      sample.department = item.department;
+      sample.labels = item.labels;
+    }
+    sample.failed = !fits || !reply->items[i].answered;
+    ++services_.counters.requests;
+    if (sample.failed) ++services_.counters.errors;
+    if (usage_) usage_(sample);
+  }
+  return Dispatched::answered;
 }
 
 Dispatched Dispatcher::edit(const Call& call) {

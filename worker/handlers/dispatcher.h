@@ -64,6 +64,7 @@ class Dispatcher {
     std::vector<std::byte>& out;
   };
   [[nodiscard]] Dispatched route(const Call& call);
+  [[nodiscard]] Dispatched route_batch(const Call& call);
   [[nodiscard]] Dispatched edit(const Call& call);
   [[nodiscard]] Dispatched page(const Call& call);
   [[nodiscard]] Dispatched stats(const Call& call);

@@ -1,6 +1,7 @@
 #include "worker/handlers/route_handler.h"
 
 #include <utility>
+#include <vector>
 
 #include "worker/encoder/unicode.h"
 #include "worker/handlers/translate.h"
@@ -23,6 +24,14 @@ tl::unexpected<Error> invalid(const char* field, const char* message) {
   error.field = field;
   error.message = message;
   return fail(std::move(error));
+}
+
+// What must be right before the router is asked.
+Status check_request(const RouteRequest& request) {
+  if (request.alternatives > max_alternatives_per_reply) {
+    return invalid("alternatives", "at most 64");
+  }
+  return check_attributes(request);
 }
 
 }  // namespace
@@ -48,6 +57,42 @@ Result<RouteReply> handle_route(HandlerServices& services, const ExecutionContex
   auto decision = services.router->route(context, to_query(request));
   if (!decision) return tl::unexpected(std::move(decision.error()));
   return to_reply(std::move(*decision));
+}
+
+Result<RouteBatchReply> handle_route_batch(HandlerServices& services,
+                                           const ExecutionContext& context,
+                                           const RouteBatch& request) {
+  if (services.router == nullptr) return fail(store_degraded_error(services.store));
+  if (request.items.empty()) return invalid("items", "a batch needs at least one item");
+  if (request.items.size() > services.settings.max_batch_size) {
+    return invalid("items", "more than this tenant's max_batch_size");
+  }
+  RouteBatchReply reply;
+  reply.items.resize(request.items.size());
+  std::vector<RouteQuery> queries;
+  std::vector<std::size_t> asked;  // the item of each query
+  for (std::size_t i = 0; i < request.items.size(); ++i) {
+    if (const Status checked = check_request(request.items[i]); !checked) {
+      reply.items[i].error = ErrorMessage::from(checked.error());
+      continue;
+    }
+    queries.push_back(to_query(request.items[i]));
+    asked.push_back(i);
+  }
+  std::vector<Result<RouteDecision>> decisions;
+  if (Status status = services.router->route_batch(context, queries, decisions); !status) {
+    return fail(status.error());
+  }
+  for (std::size_t q = 0; q < decisions.size(); ++q) {
+    RouteBatchItem& item = reply.items[asked[q]];
+    item.answered = decisions[q].has_value();
+    if (item.answered) {
+      item.reply = to_reply(std::move(*decisions[q]));
+    } else {
+      item.error = ErrorMessage::from(decisions[q].error());
+    }
+  }
+  return reply;
 }
 
 }  // namespace tenantd

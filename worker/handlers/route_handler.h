@@ -1,4 +1,4 @@
-// `route`: which route does this text, this embedding, or both belong to.
+// `route` and `route_batch`: which route does this text, this embedding, or both belong to.
 //
 // Runs in: worker, loop thread.
 #pragma once
@@ -19,5 +19,11 @@ inline constexpr std::uint32_t max_alternatives_per_reply = 64;
 [[nodiscard]] Result<RouteReply> handle_route(HandlerServices& services,
                                               const ExecutionContext& context,
                                               const RouteRequest& request);
+
+// Every item has an answer or an error of its own, as if it were a `route`. Errors of the whole:
+// invalid_argument (no item, or more than max_batch_size of the tenant), store_degraded, no_tenant.
+[[nodiscard]] Result<RouteBatchReply> handle_route_batch(HandlerServices& services,
+                                                         const ExecutionContext& context,
+                                                         const RouteBatch& request);
 
 }  // namespace tenantd

@@ -64,6 +64,11 @@ class Client {
   // protocol_error, invalid_argument (a field over its bound is named), those of open() when it had
   // to attach again, and the worker's own.
   [[nodiscard]] Result<RouteReply> route(const RouteRequest& request, std::uint64_t timeout_ms = 0);
+  // Up to welcome().max_batch_size requests in one frame and from one snapshot, each with its own
+  // answer or error, in order: the cheapest way to ask much at once. Errors of the whole also:
+  // resource_exhausted (the answers do not fit a frame).
+  [[nodiscard]] Result<std::vector<Result<RouteReply>>> route_batch(
+      std::span<const RouteRequest> requests, std::uint64_t timeout_ms = 0);
   [[nodiscard]] Result<RouteReply> route_text(std::string_view text);
   // Many requests sent together, for the price of few wake-ups; the answers stand in the requests'
   // order, an error in the place of each that failed. One timeout for all.

@@ -377,3 +377,24 @@ TEST_CASE("control speaks frames on the stream") {
   CHECK(admin->reload(true)->message == "type 67");
   CHECK(admin->daemon().error().code == ErrorCode::protocol_error);
 }
+
+TEST_CASE("a batch has an answer or an error for each request, on both transports") {
+  for (const Transport transport : both) {
+    FakeServer server(serve_well);
+    Client client = connect(server, transport);
+    std::vector<RouteRequest> requests(3);
+    requests[0].text = "one";
+    requests[2].text = "three";
+    const auto answers = client.route_batch(requests);
+    REQUIRE(answers.has_value());
+    REQUIRE(answers->size() == 3);
+    CHECK(answers->at(0)->best.route == "echo:one");
+    REQUIRE_FALSE(answers->at(1).has_value());
+    CHECK(answers->at(1).error().code == ErrorCode::invalid_argument);
+    CHECK(answers->at(1).error().field == "text");
+    CHECK(answers->at(2)->best.route == "echo:three");
+    const auto wrong = client.route_batch(std::vector<RouteRequest>(7));
+    REQUIRE_FALSE(wrong.has_value());
+    CHECK(wrong.error().code == ErrorCode::protocol_error);
+  }
+}

@@ -155,6 +155,25 @@ void ServedAttachment::serve(const Request& request) {
       }
       return answer(id, reply);
     }
+    case MessageType::route_batch: {
+      RouteBatchReply reply;
+      if (const auto decoded = decode<RouteBatch>(request.payload)) {
+        for (const RouteRequest& item : decoded->items) {
+          RouteBatchItem& answered = reply.items.emplace_back();
+          answered.answered = !item.text.empty();
+          if (answered.answered) {
+            answered.reply.best.route = "echo:" + std::string(item.text.substr(0, 64));
+          } else {
+            Error error;
+            error.code = ErrorCode::invalid_argument;
+            error.field = "text";
+            answered.error = ErrorMessage::from(error);
+          }
+        }
+        if (decoded->items.size() == 7) reply.items.pop_back();  // a worker that cannot count
+      }
+      return answer(id, reply);
+    }
     case MessageType::routes_edit: {
       RoutesEdited edited;
       edited.routes = id;

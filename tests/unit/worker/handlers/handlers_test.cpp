@@ -240,3 +240,45 @@ TEST_CASE("each answered request gives one usage sample with what the caller sai
   CHECK(bench.samples[1].department.empty());
   CHECK(bench.services.counters.errors == 1);
 }
+
+TEST_CASE("each request of a batch gives one usage sample, the frame's bytes once") {
+  Bench bench;
+  bench.services.settings.max_batch_size = 3;
+  RouteBatch batch;
+  batch.items.resize(3);
+  batch.items[0].text = "example 1000";
+  batch.items[1].user = "ada";
+  batch.items[2].text = "example 1001";
+  batch.items[2].department = "\xff";
+  CHECK(bench.dispatch(bench.acme, batch) == Dispatched::answered);
+  REQUIRE(bench.samples.size() == 3);
+  CHECK(bench.samples[0].text_bytes == 12);
+  CHECK(bench.samples[0].reply_bytes == bench.answer().size);
+  CHECK_FALSE(bench.samples[0].failed);
+  CHECK(bench.samples[1].reply_bytes == 0);
+  CHECK(bench.samples[1].failed);
+  CHECK(bench.samples[2].failed);
+  CHECK(bench.samples[2].department.empty());
+  CHECK(bench.services.counters.requests == 3);
+  CHECK(bench.services.counters.errors == 2);
+  CHECK(bench.dispatch(bench.globex, batch) == Dispatched::answered);
+  CHECK(bench.error() == ErrorCode::no_tenant);
+  CHECK(bench.samples.size() == 4);
+  batch.items.resize(4);
+  (void)bench.dispatch(bench.acme, batch);
+  CHECK(bench.error() == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("a batch whose answers do not fit a frame is one error") {
+  Bench bench;
+  bench.services.settings.max_batch_size = 128;
+  RouteBatch batch;
+  batch.items.resize(128);
+  for (RouteRequest& item : batch.items) {
+    item.text = "example";
+    item.alternatives = 64;
+  }
+  (void)bench.dispatch(bench.acme, batch);
+  CHECK(bench.error() == ErrorCode::resource_exhausted);
+  CHECK(bench.services.counters.errors == 128);
+}

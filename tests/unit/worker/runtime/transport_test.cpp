@@ -122,6 +122,48 @@ TEST_CASE("edit, route, page, stats and ping on both transports") {
   }
 }
 
+TEST_CASE("a batch answers as its requests one by one, on both transports") {
+  for (const Transport transport : {Transport::stream, Transport::ring}) {
+    CAPTURE(static_cast<int>(transport));
+    Desk desk;
+    RawClient client = desk.client(transport);
+    teach(client);
+    RouteBatch batch;
+    batch.items.assign(32, ask("please reset my password"));
+    batch.items[5] = ask("refund my invoice");
+    batch.items[6].alternatives = 65;
+    batch.items[7].text = {};
+    batch.items[8].user = "\x01";
+    const std::vector<float> short_vector(3);
+    batch.items[9].embedding = short_vector;
+    const Frame frame = client.call(3, batch);
+    REQUIRE(frame.type() == MessageType::route_batch_reply);
+    const auto reply = frame.as<RouteBatchReply>();
+    REQUIRE(reply.items.size() == 32);
+    for (std::size_t i = 0; i < reply.items.size(); ++i) {
+      CAPTURE(i);
+      const RouteBatchItem& item = reply.items[i];
+      const Frame alone = client.call(100 + i, batch.items[i]);
+      CHECK(item.answered == (alone.type() == MessageType::route_reply));
+      if (item.answered) {
+        const auto single = alone.as<RouteReply>();
+        CHECK(item.reply.best.route == single.best.route);
+        CHECK(item.reply.best.confidence == single.best.confidence);
+        CHECK(item.reply.alternatives.size() == single.alternatives.size());
+      } else {
+        CHECK(item.error.to_error().code == alone.error());
+        CHECK((i >= 6 && i <= 9));
+      }
+    }
+    CHECK(reply.items[5].reply.best.route == "billing");
+    batch.items.push_back(ask("one too many"));
+    CHECK(client.call(200, batch).error() == ErrorCode::invalid_argument);
+    CHECK(client.call(201, RouteBatch{}).error() == ErrorCode::invalid_argument);
+    // Two edits, 32 + 32 requests, the two batches that were refused.
+    CHECK(client.call(202, TenantStatsRequest{}).as<TenantStats>().requests == 68);
+  }
+}
+
 TEST_CASE("wrong values are answers, not faults") {
   Desk desk;
   for (const Transport transport : {Transport::stream, Transport::ring}) {
