@@ -6,9 +6,11 @@ import contextvars
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 
@@ -236,7 +238,28 @@ class Installing(unittest.TestCase):
         for path in sorted((PACKAGE / "tenantd").iterdir()):
             if path.is_file():
                 self.assertIn(f"'python/tenantd/{path.name}'", build)
-        self.assertTrue(pathlib.Path(PACKAGE / "pyproject.toml").exists())
+
+    def test_it_installs_from_the_source_tree_without_a_network(self):
+        if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
+            self.skipTest("pip is not installed")
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = pathlib.Path(folder) / "source", pathlib.Path(folder) / "target"
+            shutil.copytree(PACKAGE, source, ignore=shutil.ignore_patterns("__pycache__"))
+            done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-index",
+                                   "--no-compile", "--target", str(target), str(source)],
+                                  capture_output=True, text=True, check=False, cwd=folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            names = {path.name for path in (PACKAGE / "tenantd").iterdir() if path.is_file()}
+            self.assertEqual({path.name for path in (target / "tenantd").iterdir()}, names)
+
+    def test_mypy_finds_nothing(self):
+        mypy = shutil.which("mypy")
+        if mypy is None:
+            self.skipTest("mypy is not installed")
+        with tempfile.TemporaryDirectory() as cache:
+            done = subprocess.run([mypy, "--strict", "--cache-dir", cache, "tenantd"], cwd=PACKAGE,
+                                  capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
 
 
 if __name__ == "__main__":

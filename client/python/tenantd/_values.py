@@ -4,7 +4,7 @@ import array
 import ctypes
 import struct
 from ctypes import c_char_p, c_int, c_ssize_t, c_void_p, py_object
-from typing import Any, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 from . import _abi
 
@@ -109,7 +109,7 @@ class Floats:
             _get_buffer(array.array("f", embedding), self._reference, _C_CONTIGUOUS_WITH_FORMAT)
         self._held = True
         if self._buffer.format not in (b"f", b"<f", b"=f"):
-            values = memoryview(embedding)
+            values = memoryview(cast(Any, embedding))
             self.release()
             if values.format == "B" or values.ndim != 1:
                 raise TypeError("an embedding is one row of float32")

@@ -241,8 +241,8 @@ class Route:
     def put(self) -> None:
         """Creates or replaces it; returns when it is on disk and in use."""
         texts = [text.encode() for text in self.utterances]
-        utterances = (_abi.Utterance * len(texts))(*[(text, len(text), None, 0, None)
-                                                     for text in texts])
+        utterances = (_abi.Utterance * len(texts))(*[
+            _abi.Utterance(text, len(text), None, 0, None) for text in texts])
         tags = (ctypes.c_char_p * len(self.tags))(*[tag.encode() for tag in self.tags])
         edit = _abi.RouteEdit(ctypes.sizeof(_abi.RouteEdit), 1, self.threshold is not None,
                               self.threshold or 0.0, 0, self.id.encode(),
