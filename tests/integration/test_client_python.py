@@ -88,6 +88,16 @@ class PythonClient(DaemonTest):
         with self.assertRaises(self.tenantd.NoTenantError):
             asyncio.run(names["execute_route"]("billing"))
 
+    def test_the_pages_example_runs(self):
+        daemon = self.tenant()
+        page = (ROOT / "docs/client.md").read_text(encoding="utf-8")
+        example = re.search(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL).group(1)
+        names = {"print": lambda *_: None}
+        exec(example.replace("/run/tenantd/tenantd.sock", daemon.socket_path), names)  # pylint: disable=exec-used
+        self.assertEqual(names["result"].route, "billing")
+        with self.tenantd.TenantContext("acme-corp"):
+            self.assertEqual(asyncio.run(names["utterances"]("billing")), SAMPLE_ROUTES["billing"])
+
     def test_nothing_works_outside_a_context_and_nothing_leaks_between_two(self):
         self.tenant("acme", "globex")
         tenantd = self.tenantd
