@@ -81,15 +81,20 @@ void DenseSearch::scan_rows(std::span<const QuerySignals* const> queries) {
     kernels_->scan_batch(codes_, rows, outputs_.data());
   }
   for (std::size_t q = 0; q < queries.size(); ++q) {
-    const float* const bounds = row_bounds_.data() + q * row_stride_;
-    float* const out = route_bounds_.data() + q * route_count_;
-    for (std::size_t r = 0; r < route_count_; ++r) {
-      const std::uint32_t first = set_->first_row[r];
-      const std::uint32_t count = set_->first_row[r + 1] - first;
-      // The largest is at least the mean of the largest few.
-      out[r] = count > 0 ? kernels_->largest(bounds + first, count) : 0.0F;
+    for (std::uint32_t r = 0; r < route_count_; ++r) {
+      route_bounds_[q * route_count_ + r] = bound_of_rows(rows_of(q, r));
     }
   }
+}
+
+float DenseSearch::bound_of_rows(std::span<const float> bounds) const noexcept {
+  if (bounds.empty()) return 0;
+  if (top_k_ == 3 && bounds.size() >= 3) {
+    const ThreeLargest best = three_largest(bounds);
+    return (best.first + best.second + best.third) / 3.0F;
+  }
+  // The largest is at least the mean of the largest few.
+  return kernels_->largest(bounds.data(), bounds.size());
 }
 
 float DenseSearch::closer_bound(std::size_t query, std::uint32_t route) {

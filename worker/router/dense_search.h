@@ -34,7 +34,9 @@ class DenseSearch {
     return route_bounds_[query * route_count_ + route];
   }
   // Whether closer_bound() says more than bound().
-  [[nodiscard]] bool has_closer_bound() const noexcept { return !is_per_route() && top_k_ > 1; }
+  [[nodiscard]] bool has_closer_bound() const noexcept {
+    return !is_per_route() && top_k_ != 1 && top_k_ != 3;
+  }
   // A bound that is lower and costs more; still not below the exact score.
   [[nodiscard]] float closer_bound(std::size_t query, std::uint32_t route);
   // The score as the definition in aggregate.h has it.
@@ -46,6 +48,7 @@ class DenseSearch {
     float bound;
   };
   void scan_rows(std::span<const QuerySignals* const> queries);
+  [[nodiscard]] float bound_of_rows(std::span<const float> bounds) const noexcept;
   void score_centroids(std::span<const QuerySignals* const> queries);
   [[nodiscard]] bool is_per_route() const noexcept {
     return aggregation_ == Aggregation::mean || aggregation_ == Aggregation::centroid;

@@ -63,7 +63,7 @@ std::span<const WordUse> WordSearch::uses_in(std::size_t word, std::uint32_t par
 }
 
 float WordSearch::exact(std::uint32_t route, std::optional<std::uint32_t> left_out) {
-  float best = 0;
+  float best = 0;            // a sum
   std::uint32_t before = 0;  // utterances of the route in earlier parts
   for (auto part = set_->first_part[route]; part < set_->first_part[route + 1]; ++part) {
     const PlacedPart& placed = set_->parts[part];
@@ -85,11 +85,9 @@ float WordSearch::exact(std::uint32_t route, std::optional<std::uint32_t> left_o
       sums_[*left_out - before] = 0;
     }
     before += end - first;
-    for (const float sum : sums_) {
-      if (sum > 0) best = std::max(best, saturate_bm25(sum));
-    }
+    for (const float sum : sums_) best = std::max(best, sum);
   }
-  return best;
+  return saturate_bm25(best);
 }
 
 float WordSearch::heaviest(std::size_t word, std::uint32_t route) const {

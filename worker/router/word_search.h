@@ -25,7 +25,7 @@ class WordSearch {
   [[nodiscard]] bool shares_word() const noexcept { return shares_word_; }
   // Not below the exact score.
   [[nodiscard]] float bound(std::uint32_t route) const noexcept;
-  // The largest over the route's utterances of saturate_bm25(Σ impact · weight), words in their
+  // saturate_bm25() of the largest Σ impact · weight of an utterance of the route, words in their
   // order. `left_out`: an utterance of the route that is treated as if it held no word.
   [[nodiscard]] float exact(std::uint32_t route,
                             std::optional<std::uint32_t> left_out = std::nullopt);
