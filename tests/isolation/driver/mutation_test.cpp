@@ -82,15 +82,17 @@ void check_refusal(Sandbox& sandbox, const Mutation& mutation) {
   CHECK(WEXITSTATUS(status) == starts_before);
 }
 
-// The host's own limit may already be as low: then leaving the step out changes nothing.
+// The host may allow so little itself that leaving the step out changes nothing.
 bool host_limits_as_much(const Mutation& mutation) {
-  LaunchSpec spec;
-  for (const ResourceBound& bound : resource_bounds(spec)) {
+  bool as_much = false;
+  if (mutation.of_driver != nullptr) mutation.of_driver(true);
+  for (const ResourceBound& bound : resource_bounds(LaunchSpec{})) {
     rlimit now{};
     if (mutation.fact != std::string("limit_") + bound.name) continue;
-    if (::getrlimit(bound.resource, &now) == 0 && now.rlim_max == 0) return true;
+    as_much = ::getrlimit(bound.resource, &now) == 0 && now.rlim_max == 0;
   }
-  return false;
+  if (mutation.of_driver != nullptr) mutation.of_driver(false);
+  return as_much;
 }
 
 LayerSet required_of(const Mutation& mutation) {

@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -37,6 +38,12 @@ void hand_capabilities_on(bool before) {
   for (auto& set : sets) set.inheritable = before ? set.permitted : 0;
   (void)::syscall(SYS_capset, &header, sets.data());
   if (before) (void)::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_CHOWN, 0, 0);
+}
+// A supervisor that may give its children a higher priority.
+void offer_priorities(bool before) {
+  const rlimit limit{before ? 10U : 0U, before ? 10U : 0U};
+  (void)::setrlimit(RLIMIT_RTPRIO, &limit);
+  (void)::setrlimit(RLIMIT_NICE, &limit);
 }
 void join_group(bool before) {
   constexpr gid_t group = 600'003;
@@ -113,8 +120,16 @@ constexpr std::array list = {
     Mutation{"limit memlock", jail(JailStep::limit_locked_memory), "limit_memlock"},
     Mutation{"limit stack", jail(JailStep::limit_stack), "limit_stack"},
     Mutation{"limit msgqueue", jail(JailStep::limit_message_queues), "limit_msgqueue"},
-    Mutation{"limit rtprio", jail(JailStep::limit_real_time), "limit_rtprio"},
-    Mutation{"limit nice", jail(JailStep::limit_nice), "limit_nice"},
+    Mutation{"limit rtprio",
+             jail(JailStep::limit_real_time),
+             "limit_rtprio",
+             "",
+             "",
+             {},
+             "",
+             offer_priorities},
+    Mutation{
+        "limit nice", jail(JailStep::limit_nice), "limit_nice", "", "", {}, "", offer_priorities},
     Mutation{"securebits",
              jail(JailStep::securebits),
              "",

@@ -1,5 +1,6 @@
 #include "tests/isolation/driver/page.h"
 
+#include <array>
 #include <fstream>
 #include <map>
 #include <set>
@@ -35,6 +36,16 @@ the names of other tenants in them, and `nnp` takes the effect from set-uid prog
 process filter its own system calls. `cgroup io` bounds rates, which only time shows: it is measured, not probed.
 )";
 
+constexpr std::array settings = {"dev/tty/legacy_tiocsti",
+                                 "fs/suid_dumpable",
+                                 "kernel/apparmor_restrict_unprivileged_userns",
+                                 "kernel/io_uring_disabled",
+                                 "kernel/perf_event_paranoid",
+                                 "kernel/unprivileged_bpf_disabled",
+                                 "kernel/unprivileged_userns_clone",
+                                 "kernel/yama/ptrace_scope",
+                                 "vm/unprivileged_userfaultfd"};
+
 std::string name_of_row(const std::string& line) {
   const std::size_t end = std::min(line.find(impossible_mark), line.find(" |", 2));
   return line.size() < 2 ? std::string() : line.substr(2, end - 2);
@@ -62,6 +73,17 @@ std::string expectations() {
 }
 
 }  // namespace
+
+std::string kernel_settings() {
+  std::string text = "With";
+  for (const char* name : settings) {
+    std::istringstream file(read_text(std::string("/proc/sys/") + name));
+    std::string value = "-";
+    file >> value;
+    text.append(" ").append(name).append("=").append(value);
+  }
+  return text + "\n\n";
+}
 
 std::string golden_name(int landlock_abi) {
   return "landlock-abi-" + std::to_string(landlock_abi) + ".md";

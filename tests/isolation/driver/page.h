@@ -8,6 +8,10 @@
 
 namespace tenantd {
 
+// Settings of the running kernel that decide what a layer alone stops, as the golden file's first
+// line. A setting that the kernel has not: "-".
+[[nodiscard]] std::string kernel_settings();
+
 // A golden file's name, for a kernel with this Landlock ABI.
 [[nodiscard]] std::string golden_name(int landlock_abi);
 

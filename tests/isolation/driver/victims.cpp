@@ -99,8 +99,6 @@ bool enter_own_namespaces() {
   raise_limit(RLIMIT_STACK, 64UL << 20U);
   raise_limit(RLIMIT_CORE, RLIM_INFINITY);
   raise_limit(RLIMIT_MEMLOCK, 8UL << 20U);
-  raise_limit(RLIMIT_RTPRIO, 10);
-  raise_limit(RLIMIT_NICE, 10);
   if (::geteuid() != 0) return false;
   if (::unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET) != 0) return false;
   // Shared, as systemd leaves it, but with nobody: the jail has to end that itself.
