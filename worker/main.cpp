@@ -2,9 +2,9 @@
 // clients.
 //
 // Trusts its launch spec and, within the contract, its link. Needs neither /proc, /dev, /etc nor an
-// environment. usage: tenantd-worker [--data DIR] [--link PATH] [--handshake-timeout-ms N]
-// [--stall-timeout-ms N]; the flags are for development outside a sandbox, with descriptors 3 and 4
-// as in process_contract.h.
+// environment. usage: tenantd-worker [--data DIR] [--encoders DIR] [--link PATH]
+// [--handshake-timeout-ms N] [--stall-timeout-ms N]; the flags are for development outside a
+// sandbox, with descriptors 3 and 4 as in process_contract.h.
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
@@ -43,6 +43,8 @@ bool parse_flags(int argc, char** argv, WorkerOptions& options) {
     const std::string_view value = argv[i + 1];
     if (flag == "--data") {
       options.data_directory = value;
+    } else if (flag == "--encoders") {
+      options.encoder_directory = value;
     } else if (flag == "--link") {
       options.link_socket_path = value;
     } else if (flag == "--handshake-timeout-ms") {
@@ -91,6 +93,7 @@ int main(int argc, char** argv) {
   WorkerOptions options;
   options.data_directory = data_path;
   options.link_socket_path = link_socket_path;
+  options.encoder_directory = encoders_path;
   if (!parse_flags(argc, argv, options)) {
     log.write(LogLevel::error, "bad flags");
     return static_cast<int>(ExitCode::failed);

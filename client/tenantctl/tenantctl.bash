@@ -38,7 +38,7 @@ _tenantctl() {
   case $noun:$verb in
     :) words="status tenant query routes reload config" ;;
     tenant:) words="list status restart logs events" ;;
-    routes:) words="add remove show list import export evaluate lint" ;;
+    routes:) words="add remove show list status import export evaluate lint" ;;
     config:) words="check" ;;
     status:) words="--posture" ;;
     tenant:logs) words="-n --lines -f --follow" ;;

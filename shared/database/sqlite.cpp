@@ -82,8 +82,9 @@ void Statement::bind(int index, double value) noexcept {
 }
 
 void Statement::bind(int index, std::span<const std::byte> blob) noexcept {
-  const int code =
-      sqlite3_bind_blob64(statement_.get(), index, blob.data(), blob.size(), SQLITE_STATIC);
+  // A null pointer would be NULL, but nothing is an empty blob.
+  const void* const data = blob.empty() ? "" : static_cast<const void*>(blob.data());
+  const int code = sqlite3_bind_blob64(statement_.get(), index, data, blob.size(), SQLITE_STATIC);
   if (code != SQLITE_OK) bind_error_ = code;
 }
 

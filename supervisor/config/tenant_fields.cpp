@@ -76,9 +76,10 @@ void add_router(Rows& rows) {
     TENANTD_AT(router.encoder)({.section = "router", .key = "encoder", .type = text, .min = 1,
         .max = max_encoder_id_bytes, .fallback = "\"hash\"", .example = "\"hash\"",
         .applies = new_worker,
-        .doc = "`hash` is built in and encodes text. Any other name identifies the model that "
-               "the tenant's own embeddings come from; text without an embedding is then "
-               "refused."}),
+        .doc = "`hash` is built in and encodes text; so does a model under `[encoders]` of "
+               "tenantd.toml, whose dimension must be the tenant's. Any other name identifies the "
+               "model that the tenant's own embeddings come from; text without an embedding is "
+               "then refused."}),
     TENANTD_AT(router.threshold)({.section = "router", .key = "threshold", .type = real,
         .real_max = 1, .fallback = "0.5", .example = "0.5", .applies = settings,
         .doc = "Confidence below which the fallback answers. 0 is a threshold: everything "

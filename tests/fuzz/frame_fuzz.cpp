@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "worker/encoder/hash_encoder.h"
 #include "worker/handlers/dispatcher.h"
 #include "worker/runtime/frame_reader.h"
 // The protocol's headers come first: see worker/handlers/translate.cpp.
@@ -35,6 +36,7 @@ SnapshotPtr fuzz_snapshot() {
   route.utterances.push_back({"pay the bill", {0, 1, 0, 0}, "hash-v1"});
   auto snapshot = std::make_shared<RouteSnapshot>();
   snapshot->settings = fuzz_settings();
+  snapshot->encoder = make_hash_encoder(4);
   snapshot->set = build_route_set({build_route(route, 4)}, 4);
   return snapshot;
 }

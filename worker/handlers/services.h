@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 namespace tenantd {
 
 class TenantRouter;
+class ReencodingProgress;
 
 struct WorkerCounters {
   std::uint64_t requests = 0;  // answered since start, errors included
@@ -48,6 +50,7 @@ using UsageSink = std::function<void(const UsageSample&)>;
 struct HandlerServices {
   TenantRouter* router = nullptr;  // null: no snapshot could be loaded, see `store`
   StoreHealth store;
+  std::shared_ptr<const ReencodingProgress> reencoding;  // null with `router`
   WorkerCounters counters;
   TenantSettings settings{};
   std::uint64_t generation = 0;

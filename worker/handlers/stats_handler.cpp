@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "worker/router/tenant_router.h"
+#include "worker/store/reencoding.h"
 
 namespace tenantd {
 
@@ -14,6 +15,13 @@ Result<TenantStats> handle_stats(const HandlerServices& services, const Executio
     stats.routes = (*snapshot)->set->routes.size();
     stats.utterances = (*snapshot)->set->utterance_count();
     stats.snapshot_version = (*snapshot)->version;
+    stats.encoder = (*snapshot)->set->encoder;
+  }
+  if (services.reencoding != nullptr) {
+    const ReencodingState state = services.reencoding->get();
+    stats.reencoded = state.done;
+    stats.reencoding_total = state.total;
+    stats.reencoding_problem = state.problem.substr(0, 256);
   }
   stats.generation = services.generation;
   stats.requests = services.counters.requests;

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "shared/contract/tenant_settings.h"
+#include "worker/encoder/encoder.h"
 #include "worker/router/calibration.h"
 #include "worker/router/route_set.h"
 
@@ -15,7 +16,9 @@ namespace tenantd {
 
 struct RouteSnapshot {
   std::shared_ptr<const RouteSet> set;
-  TenantSettings settings;
+  TenantSettings settings;  // with the encoder and dimension of the set's vectors
+  EncoderPtr encoder;       // of those vectors; null: not here, so a text alone has no vector
+  bool reencoding = false;  // another encoder's vectors are being made: until then words may decide
   Calibration calibration;
   std::size_t edited_since_fit = 0;  // utterances; 0: the calibration is exact
   std::uint64_t version = 0;         // rises with every edit, also over restarts

@@ -63,7 +63,7 @@ tl::unexpected<Error> encoder_mismatch(const RouteSet& set, std::string_view giv
 }  // namespace
 
 TenantRouter::TenantRouter(TenantId tenant, SnapshotPtr first)
-    : tenant_(tenant), snapshots_(first), encoder_(first->settings.router.dimension) {}
+    : tenant_(tenant), snapshots_(std::move(first)) {}
 
 Status TenantRouter::publish(const ExecutionContext& context, SnapshotPtr next) {
   if (context.tenant() != tenant_) return fail(ErrorCode::no_tenant, "no such tenant here");
@@ -133,27 +133,26 @@ Status TenantRouter::prepare_vector(const RouteSnapshot& snapshot, const RouteQu
   const RouterSettings& settings = snapshot.settings.router;
   const RouteSet& set = *snapshot.set;
   const std::string_view tenants = tenant_encoder_id(settings);
-  std::string_view given = tenants;
-  if (!query.embedding.empty() && !query.embedding_encoder.empty()) {
-    given = canonical_encoder_id(query.embedding_encoder);
-  }
-  if (query.embedding.empty() && !uses_hash_encoder(settings)) {
+  const bool text_only = query.embedding.empty();
+  const std::string_view given =
+      text_only ? tenants : encoder_id_of(settings, query.embedding_encoder);
+  const bool comparable = set.vector_count == 0 || (!set.mixed_encoders && set.encoder == given);
+  if (text_only && snapshot.reencoding && (snapshot.encoder == nullptr || !comparable)) return {};
+  if (text_only && snapshot.encoder == nullptr) {
     return fail(ErrorCode::encoder_unavailable,
-                "the encoder " + std::string(tenants) + " is not built in",
+                "the encoder " + std::string(tenants) + " is not on this host",
                 "send the embedding with the query");
   }
-  if (set.vector_count > 0 && (set.mixed_encoders || set.encoder != given)) {
-    return encoder_mismatch(set, given);
-  }
+  if (!comparable) return encoder_mismatch(set, given);
   if (prepared.vector.dimension() != settings.dimension) {
     prepared.vector = Matrix(1, settings.dimension);
   }
   const std::span<float> row = prepared.vector.row(0);
-  if (!query.embedding.empty()) {
+  if (!text_only) {
     if (!normalise(query.embedding, row)) {
       return fail(ErrorCode::invalid_vector, "the embedding cannot be normalised");
     }
-  } else if (!encoder_.encode(prepared.words, row)) {
+  } else if (!session_of(snapshot.encoder).encode({*query.text, &prepared.words}, row)) {
     // A text without a word is a question that no route answers, not a malformed one.
     return {};
   }
@@ -161,6 +160,14 @@ Status TenantRouter::prepare_vector(const RouteSnapshot& snapshot, const RouteQu
   signals.vector = prepared.vector.data();
   signals.codes = prepared.codes.view();
   return {};
+}
+
+EncoderSession& TenantRouter::session_of(const EncoderPtr& encoder) {
+  if (encoder_ != encoder) {
+    session_ = encoder->open_session();
+    encoder_ = encoder;
+  }
+  return *session_;
 }
 
 Result<RouteDecision> TenantRouter::answer(const RouteSnapshot& snapshot, const RouteQuery& query,
@@ -175,7 +182,8 @@ Result<RouteDecision> TenantRouter::answer(const RouteSnapshot& snapshot, const 
       ranked.empty() || (signals.vector == nullptr && ranked.front().fused.score <= 0);
   if (nothing_found) return fall_back(snapshot, RouteReason::no_signal);
 
-  const bool hashed_text = query.text && signals.vector != nullptr && query.embedding.empty();
+  const bool hashed_text = query.text && signals.vector != nullptr && query.embedding.empty() &&
+                           !snapshot.encoder->knows_meaning();
   const float evidence =
       hashed_text && !searcher_.words().shares_word() ? evidence_without_words : 1.0F;
   RouteDecision decision = decide(snapshot, query, ranked, evidence);

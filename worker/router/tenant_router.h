@@ -4,11 +4,12 @@
 // validated here. The tenant comes from the execution context only.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "shared/base/error.h"
-#include "worker/encoder/hash_encoder.h"
+#include "worker/encoder/encoder.h"
 #include "worker/router/scorer.h"
 #include "worker/router/searcher.h"
 #include "worker/router/snapshot_holder.h"
@@ -25,7 +26,7 @@ class TenantRouter {
   // Loop thread only. Never blocks; allocates only the decision once its scratch has grown. Errors:
   // no_tenant (the context is another tenant's), invalid_argument, wrong_dimension, invalid_vector,
   // encoder_mismatch (the stored vectors are another encoder's), encoder_unavailable (a text alone,
-  // and the tenant's encoder is not built in).
+  // and the tenant's encoder is not here).
   [[nodiscard]] Result<RouteDecision> route(const ExecutionContext& context,
                                             const RouteQuery& query);
   // The same for several queries of one snapshot, each with its own decision or error in `out`,
@@ -53,6 +54,7 @@ class TenantRouter {
                                    Prepared& prepared, QuerySignals& signals);
   [[nodiscard]] Status prepare_vector(const RouteSnapshot& snapshot, const RouteQuery& query,
                                       Prepared& prepared, QuerySignals& signals);
+  [[nodiscard]] EncoderSession& session_of(const EncoderPtr& encoder);
   [[nodiscard]] Result<RouteDecision> answer(const RouteSnapshot& snapshot, const RouteQuery& query,
                                              std::size_t index);
   [[nodiscard]] Explanation explain(const RouteSnapshot& snapshot, std::size_t index,
@@ -62,9 +64,10 @@ class TenantRouter {
   SnapshotHolder snapshots_;
   Searcher searcher_;
   Scorer scorer_;
-  HashEncoder encoder_;
-  std::vector<Prepared> prepared_;     // one a query of a batch
-  std::vector<QuerySignals> signals_;  // likewise
+  EncoderPtr encoder_;                       // whose session the next is
+  std::unique_ptr<EncoderSession> session_;  // null with encoder_
+  std::vector<Prepared> prepared_;           // one a query of a batch
+  std::vector<QuerySignals> signals_;        // likewise
 };
 
 }  // namespace tenantd

@@ -164,13 +164,17 @@ bool uses_hash_encoder(const RouterSettings& settings) noexcept {
   return tenant_encoder_id(settings) == HashEncoder::vector_id;
 }
 
-std::string_view canonical_encoder_id(std::string_view id) noexcept {
-  return id == HashEncoder::config_name ? HashEncoder::vector_id : id;
-}
-
 std::string_view tenant_encoder_id(const RouterSettings& settings) noexcept {
   const std::string_view name = settings.encoder.view();
-  return name.empty() ? HashEncoder::vector_id : canonical_encoder_id(name);
+  return name.empty() || name == HashEncoder::config_name ? HashEncoder::vector_id : name;
+}
+
+std::string_view encoder_id_of(const RouterSettings& settings, std::string_view named) noexcept {
+  if (named == HashEncoder::config_name) return HashEncoder::vector_id;
+  const std::string_view tenants = tenant_encoder_id(settings);
+  const bool is_tenants = tenants.starts_with(named) &&
+                          (named.empty() || tenants.substr(named.size()).starts_with('@'));
+  return is_tenants ? tenants : named;
 }
 
 }  // namespace tenantd

@@ -41,8 +41,10 @@ inline constexpr std::uint32_t max_alternatives = 1000;
 
 // The encoder id that vectors of this tenant carry unless stated otherwise: "hash" means "hash-v1".
 [[nodiscard]] std::string_view tenant_encoder_id(const RouterSettings& settings) noexcept;
-// The same mapping for an id that came with a vector; empty stays empty.
-[[nodiscard]] std::string_view canonical_encoder_id(std::string_view id) noexcept;
+// The id of the encoder that a client has named: "hash", or the tenant's without its version; empty
+// is the tenant's.
+[[nodiscard]] std::string_view encoder_id_of(const RouterSettings& settings,
+                                             std::string_view named) noexcept;
 [[nodiscard]] bool uses_hash_encoder(const RouterSettings& settings) noexcept;
 
 }  // namespace tenantd

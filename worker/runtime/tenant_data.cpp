@@ -5,13 +5,13 @@
 namespace tenantd {
 
 Result<TenantData> TenantData::open(const ExecutionContext& context, const std::string& directory,
-                                    const TenantSettings& settings) {
+                                    const TenantSettings& settings, const EncoderShelf& shelf) {
   TenantData data;
   auto store =
       TenantStore::open(context.tenant(), directory + "/routes.db", settings.max_storage_bytes);
   if (!store) return tl::unexpected(std::move(store.error()));
   data.store = std::move(*store);
-  auto editor = RouteEditor::open(context, *data.store, settings);
+  auto editor = RouteEditor::open(context, *data.store, settings, shelf);
   if (!editor) return tl::unexpected(std::move(editor.error()));
   data.editor.emplace(std::move(*editor));
   data.router = data.editor->make_router(context);

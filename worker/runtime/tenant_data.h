@@ -23,7 +23,8 @@ struct TenantData {
   // whatever else keeps the routes from being read.
   [[nodiscard]] static Result<TenantData> open(const ExecutionContext& context,
                                                const std::string& directory,
-                                               const TenantSettings& settings);
+                                               const TenantSettings& settings,
+                                               const EncoderShelf& shelf);
 };
 
 }  // namespace tenantd

@@ -96,7 +96,8 @@ void Worker::start(UniqueFd link) {
 
 void Worker::try_open() {
   if (phase_ != Phase::opening) return;
-  auto data = TenantData::open(binding_.context(), options_.data_directory, services_.settings);
+  auto data = TenantData::open(binding_.context(), options_.data_directory, services_.settings,
+                               EncoderShelf(options_.encoder_directory));
   if (!data && data.error().code == ErrorCode::unavailable) {
     // In a rolling restart the generation before us may hold the lease for a moment.
     constexpr std::uint64_t retry_ms = 50;
@@ -121,10 +122,8 @@ void Worker::serve() {
     log_.write(LogLevel::error, "cannot lock down", {{"reason", locked.error().message}});
     return stop(ExitCode::confinement);
   }
-  edits_.thread.emplace(loop_, [this] {
-    const auto settled = edits_.data.editor->settle(binding_.context());
-    return settled && *settled;
-  });
+  edits_.thread.emplace(loop_, [this] { return work_while_idle(); });
+  if (edits_.data.editor) begin_reencoding();
   phase_ = Phase::serving;
   (void)link_.send(make_link_message<Ready>(options_.spec.generation));
   if (services_.store.degraded) send_status();
@@ -133,6 +132,26 @@ void Worker::serve() {
   log_.write(LogLevel::info, "ready",
              {{"generation", options_.spec.generation},
               {"routes", routes && *routes ? (*routes)->set->routes.size() : 0}});
+}
+
+// Editor thread. A change of encoder comes first: it calibrates anew itself.
+bool Worker::work_while_idle() {
+  RouteEditor& editor = *edits_.data.editor;
+  const auto reencoded = editor.reencode(binding_.context());
+  if (reencoded && *reencoded) return true;
+  const auto settled = editor.settle(binding_.context());
+  return settled && *settled;
+}
+
+// Nobody need edit anything for a change of encoder to begin.
+void Worker::begin_reencoding() {
+  services_.reencoding = edits_.data.editor->progress();
+  const ReencodingState state = services_.reencoding->get();
+  if (state.total == 0) return;
+  log_.write(LogLevel::info, "encoding all utterances again",
+             {{"done", state.done}, {"total", state.total}});
+  const Status begun = edits_.thread->submit([] { return EditThread::Completion([] {}); });
+  if (!begun) log_.write(LogLevel::error, "cannot encode", {{"reason", begun.error().message}});
 }
 
 Status Worker::submit_edit(EditJob job) {

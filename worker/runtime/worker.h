@@ -19,6 +19,7 @@ namespace tenantd {
 struct WorkerOptions {
   LaunchSpec spec{};  // validated: kind, magic, version, tenant id, settings
   std::string data_directory;
+  std::string encoder_directory;  // compiled models
   std::string link_socket_path;
   std::uint64_t handshake_timeout_ms = 5'000;
   std::uint64_t stall_timeout_ms = 30'000;
@@ -56,6 +57,8 @@ class Worker {
   [[nodiscard]] LinkEvents link_events();
   void try_open();
   void serve();
+  [[nodiscard]] bool work_while_idle();
+  void begin_reencoding();
   [[nodiscard]] Status submit_edit(EditJob job);
   void on_edit_done(const EditResult& result);
   void apply_settings(const TenantSettings& settings);

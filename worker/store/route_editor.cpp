@@ -44,31 +44,112 @@ bool scores_alike(const RouterSettings& a, const RouterSettings& b) noexcept {
 
 }  // namespace
 
-Result<RouteEditor> RouteEditor::open(const ExecutionContext& context, TenantStore& store,
-                                      const TenantSettings& settings) {
-  if (Status status = validate_settings(settings); !status) return fail(status.error());
-  const std::uint32_t dimension = settings.router.dimension;
-  Blocks blocks;
-  const auto take = [&blocks, dimension](RouteDefinition route) -> Status {
+// Blocks are built with the length of the first vector; all others must have it, too.
+Result<RouteEditor::Loaded> RouteEditor::load(const ExecutionContext& context, TenantStore& store,
+                                              std::uint32_t dimension) {
+  Loaded loaded;
+  loaded.dimension = dimension;
+  const auto take = [&loaded](RouteDefinition route) -> Status {
     for (const Utterance& utterance : route.utterances) {
       if (utterance.embedding.empty()) continue;
-      if (Status status = validate_vector(utterance.embedding, dimension); !status) {
+      if (loaded.encoder.empty()) {
+        loaded.encoder = utterance.encoder;
+        loaded.dimension = static_cast<std::uint32_t>(utterance.embedding.size());
+      }
+      if (Status status = validate_vector(utterance.embedding, loaded.dimension); !status) {
         return about_route(status.error(), route);
       }
     }
-    blocks.push_back(build_route(route, dimension));
+    loaded.blocks.push_back(build_route(route, loaded.dimension));
     return {};
   };
   const Result<std::uint64_t> version = store.load(context, take);
   if (!version) return fail(version.error());
-  RouteEditor editor(store, settings);
+  loaded.version = *version;
+  return loaded;
+}
+
+Result<RouteEditor> RouteEditor::open(const ExecutionContext& context, TenantStore& store,
+                                      const TenantSettings& settings, const EncoderShelf& shelf) {
+  if (Status status = validate_settings(settings); !status) return fail(status.error());
+  const std::string wanted(tenant_encoder_id(settings.router));
+  const std::uint32_t dimension = settings.router.dimension;
+  auto target = shelf.open(wanted, dimension);
+  if (!target) return fail(target.error());
+  auto loaded = load(context, store, dimension);
+  if (!loaded) return fail(loaded.error());
+  if (*target == nullptr && loaded->dimension != dimension) {
+    return fail(ErrorCode::wrong_dimension,
+                "the stored embeddings have " + std::to_string(loaded->dimension) +
+                    " floats, this tenant's have " + std::to_string(dimension));
+  }
+  RouteEditor editor(store);
+  editor.wanted_ = settings.router;
   auto first = std::make_shared<RouteSnapshot>();
-  first->set = build_route_set(std::move(blocks), dimension);
+  first->set = build_route_set(std::move(loaded->blocks), loaded->dimension);
   first->settings = settings;
-  first->calibration = fit_calibration(*first->set, settings.router, editor.searcher_);
-  first->version = *version;
+  first->encoder = *target;
+  first->version = loaded->version;
+  const bool lacks_vectors = first->set->vector_count == 0 && first->set->text_count > 0;
+  const bool other =
+      !loaded->encoder.empty() && (loaded->encoder != wanted || first->set->mixed_encoders);
+  first->reencoding = *target != nullptr && (other || lacks_vectors);
+  if (first->reencoding && other) {
+    first->settings.router.dimension = loaded->dimension;
+    first->settings.router.encoder.assign_truncated(loaded->encoder);
+    // An encoder that is not here any more leaves the words to decide.
+    first->encoder = shelf.open(loaded->encoder, loaded->dimension).value_or(EncoderPtr());
+  }
+  first->calibration = fit_calibration(*first->set, first->settings.router, editor.searcher_);
+  if (first->encoder != nullptr) editor.session_ = first->encoder->open_session();
   editor.current_ = std::move(first);
+  if (editor.current_->reencoding) editor.begin_reencoding(context, std::move(*target));
   return editor;
+}
+
+void RouteEditor::begin_reencoding(const ExecutionContext& context, EncoderPtr target) {
+  reencoding_.emplace(std::move(target), progress_);
+  const RouteSet& set = *current_->set;
+  if (Status resumed = reencoding_->resume(context, *store_, set); !resumed) {
+    reencoding_->report(set, resumed.error().message);
+  }
+}
+
+Result<bool> RouteEditor::reencode(const ExecutionContext& context) {
+  if (!reencoding_) return false;
+  const RouteSet& set = *current_->set;
+  if (const std::size_t textless = count_textless(set); textless > 0) {
+    reencoding_->report(set, std::to_string(textless) +
+                                 " utterances have no text to encode again: replace them, or "
+                                 "remove them");
+    return false;
+  }
+  const auto more = reencoding_->encode_slice(context, *store_, set);
+  if (!more || *more) return more;
+  if (Status taken = take_over(context); !taken) {
+    reencoding_->report(set, taken.error().message);
+    return fail(taken.error());
+  }
+  return false;
+}
+
+// From the staged vectors to the next snapshot; what is published was committed.
+Status RouteEditor::take_over(const ExecutionContext& context) {
+  const auto version = store_->take_staged(context, current_->set->utterance_count());
+  if (!version) return fail(version.error());
+  auto loaded = load(context, *store_, wanted_.dimension);
+  if (!loaded) return fail(loaded.error());
+  auto next = std::make_shared<RouteSnapshot>();
+  next->settings = current_->settings;
+  next->settings.router = wanted_;
+  next->encoder = reencoding_->target();
+  next->version = *version;
+  next->set = build_route_set(std::move(loaded->blocks), wanted_.dimension);
+  next->calibration = fit_calibration(*next->set, wanted_, searcher_);
+  session_ = next->encoder->open_session();
+  reencoding_.reset();
+  progress_->set({});
+  return publish(context, std::move(next));
 }
 
 std::unique_ptr<TenantRouter> RouteEditor::make_router(const ExecutionContext& context) {
@@ -103,6 +184,8 @@ Result<EditOutcome> RouteEditor::apply(const ExecutionContext& context,
 
   auto next = std::make_shared<RouteSnapshot>();
   next->settings = current_->settings;
+  next->encoder = current_->encoder;
+  next->reencoding = current_->reencoding;
   next->version = *version;
   next->edited_since_fit = current_->edited_since_fit + count_new_utterances(edits);
   next->calibration = current_->calibration;
@@ -111,6 +194,12 @@ Result<EditOutcome> RouteEditor::apply(const ExecutionContext& context,
     next->edited_since_fit = 0;
   }
   next->set = std::move(set);
+  if (reencoding_) {
+    for (const RouteEdit& edit : edits) {
+      if (edit.kind != RouteEditKind::add_utterances) reencoding_->forget(edit.route.id);
+    }
+    reencoding_->report(*next->set);
+  }
   const EditOutcome outcome{*version, next->set->routes.size(), next->set->utterance_count()};
   if (Status status = publish(context, std::move(next)); !status) return fail(status.error());
   return outcome;
@@ -148,20 +237,30 @@ Status RouteEditor::complete(RouteEdit& edit) {
 Status RouteEditor::complete(Utterance& utterance) {
   const RouterSettings& settings = current_->settings.router;
   if (!utterance.embedding.empty()) {
-    utterance.encoder = utterance.encoder.empty() ? tenant_encoder_id(settings)
-                                                  : canonical_encoder_id(utterance.encoder);
+    if (reencoding_) {
+      Error error;
+      error.code = ErrorCode::unavailable;
+      error.message = "all utterances are being encoded again: embeddings are taken after that";
+      error.hint = "tenantctl routes status tells how far it is; or send the text alone";
+      error.retry_after_ms = 1000;
+      return fail(std::move(error));
+    }
+    utterance.encoder = encoder_id_of(settings, utterance.encoder);
     return {};
   }
-  if (!uses_hash_encoder(settings)) {
-    if (settings.dense_weight <= 0) return {};  // known by its words only
+  if (current_->encoder == nullptr) {
+    // Known by its words only: for good, or until the next encoder has given it a vector.
+    if (settings.dense_weight <= 0 || reencoding_) return {};
     return fail(ErrorCode::encoder_unavailable,
-                "the encoder " + std::string(tenant_encoder_id(settings)) + " is not built in",
+                "the encoder " + std::string(tenant_encoder_id(settings)) + " is not on this host",
                 "send an embedding with each utterance");
   }
   std::vector<float> embedding(settings.dimension);
-  if (Status status = encoder_.encode(utterance.text, embedding); !status) return status;
+  if (Status status = session_->encode({utterance.text, nullptr}, embedding); !status) {
+    return status;
+  }
   utterance.embedding = std::move(embedding);
-  utterance.encoder = encoder_.id();
+  utterance.encoder = current_->encoder->id();
   return {};
 }
 
@@ -224,8 +323,8 @@ Status RouteEditor::apply_settings(const ExecutionContext& context,
                                    const TenantSettings& settings) {
   if (Status status = validate_settings(settings); !status) return status;
   const RouterSettings& now = current_->settings.router;
-  if (settings.router.dimension != now.dimension ||
-      tenant_encoder_id(settings.router) != tenant_encoder_id(now)) {
+  if (settings.router.dimension != wanted_.dimension ||
+      tenant_encoder_id(settings.router) != tenant_encoder_id(wanted_)) {
     return fail(ErrorCode::unsupported, "another dimension or encoder needs a new generation");
   }
   if (Status status = store_->set_max_storage(context, settings.max_storage_bytes); !status) {
@@ -233,10 +332,13 @@ Status RouteEditor::apply_settings(const ExecutionContext& context,
   }
   auto next = std::make_shared<RouteSnapshot>(*current_);
   next->settings = settings;
+  next->settings.router.dimension = now.dimension;  // of the vectors that answer
+  next->settings.router.encoder = now.encoder;
   if (!scores_alike(settings.router, now)) {
-    next->calibration = fit_calibration(*next->set, settings.router, searcher_);
+    next->calibration = fit_calibration(*next->set, next->settings.router, searcher_);
     next->edited_since_fit = 0;
   }
+  wanted_ = settings.router;
   return publish(context, std::move(next));
 }
 

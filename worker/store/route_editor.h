@@ -6,11 +6,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
-#include "worker/encoder/hash_encoder.h"
+#include "worker/encoder/encoder_shelf.h"
 #include "worker/router/tenant_router.h"
+#include "worker/store/reencoding.h"
 #include "worker/store/tenant_store.h"
 
 namespace tenantd {
@@ -23,11 +25,14 @@ struct EditOutcome {
 
 class RouteEditor {
  public:
-  // Reads all routes of the store; encodes nothing. `store` is borrowed and must outlive the
-  // editor. Errors: store_degraded, wrong_dimension (vectors of another dimension than the
-  // settings'), invalid_argument (settings), no_tenant.
+  // Reads all routes of the store; encodes nothing. Where the stored vectors are of another encoder
+  // than the settings' and that one is here, the stored ones answer until reencode() is done.
+  // `store` is borrowed and must outlive the editor. Errors: store_degraded, wrong_dimension
+  // (vectors of another dimension than the settings'), invalid_argument (settings), invalid_config
+  // (the encoder's model is broken), no_tenant.
   [[nodiscard]] static Result<RouteEditor> open(const ExecutionContext& context, TenantStore& store,
-                                                const TenantSettings& settings);
+                                                const TenantSettings& settings,
+                                                const EncoderShelf& shelf = EncoderShelf());
 
   // The router for this tenant, holding what open() read. Call once; the router is borrowed from
   // then on and must outlive the editor's last call.
@@ -36,8 +41,8 @@ class RouteEditor {
   // Blocking: all edits or none, durable when it returns. `edits` is changed: missing vectors and
   // encoder ids are filled in. Errors: those of validate.h; already_exists, not_found;
   // resource_exhausted (max_routes, max_embeddings); encoder_unavailable (a text alone, and the
-  // encoder is not built in); encoder_mismatch (a tenant's vectors must all be one encoder's);
-  // store_degraded; no_tenant.
+  // encoder is not here); encoder_mismatch (a tenant's vectors must all be one encoder's);
+  // unavailable (an embedding, while all are made anew); store_degraded; no_tenant.
   [[nodiscard]] Result<EditOutcome> apply(const ExecutionContext& context,
                                           std::span<RouteEdit> edits);
   // Live change of threshold, fallback, weights, aggregation, limits. No vector is touched. Errors:
@@ -47,11 +52,28 @@ class RouteEditor {
   // Large sets are recalibrated only once they changed by a fifth. Call when no edit waits: refits
   // what is stale. False: nothing to do.
   [[nodiscard]] Result<bool> settle(const ExecutionContext& context);
+  // Call when no edit waits: makes some vectors of the settings' encoder, with the last of them
+  // they take over. False: nothing to do, or nothing that can be done (see progress()).
+  [[nodiscard]] Result<bool> reencode(const ExecutionContext& context);
+  [[nodiscard]] std::shared_ptr<const ReencodingProgress> progress() const noexcept {
+    return progress_;
+  }
 
  private:
   using Blocks = std::vector<std::shared_ptr<const RouteBlock>>;
-  explicit RouteEditor(TenantStore& store, const TenantSettings& settings)
-      : store_(&store), encoder_(settings.router.dimension) {}
+  // What load() found.
+  struct Loaded {
+    Blocks blocks;
+    std::string encoder;          // of the first vector; empty: there is none
+    std::uint32_t dimension = 0;  // likewise
+    std::uint64_t version = 0;
+  };
+  explicit RouteEditor(TenantStore& store)
+      : store_(&store), progress_(std::make_shared<ReencodingProgress>()) {}
+  [[nodiscard]] static Result<Loaded> load(const ExecutionContext& context, TenantStore& store,
+                                           std::uint32_t dimension);
+  void begin_reencoding(const ExecutionContext& context, EncoderPtr target);
+  [[nodiscard]] Status take_over(const ExecutionContext& context);
   [[nodiscard]] Status complete(RouteEdit& edit);
   [[nodiscard]] Status complete(Utterance& utterance);
   [[nodiscard]] Status stage(const RouteEdit& edit, Blocks& blocks) const;
@@ -61,7 +83,10 @@ class RouteEditor {
   TenantStore* store_;
   TenantRouter* router_ = nullptr;  // borrowed; null until make_router()
   SnapshotPtr current_;
-  HashEncoder encoder_;
+  RouterSettings wanted_{};                  // what the tenant's file says
+  std::unique_ptr<EncoderSession> session_;  // of current_->encoder; null with it
+  std::optional<Reencoding> reencoding_;     // none: all vectors are of the wanted encoder
+  std::shared_ptr<ReencodingProgress> progress_;
   Searcher searcher_;
 };
 

@@ -39,6 +39,20 @@ CREATE TABLE utterances(
   PRIMARY KEY(tenant_id, route_id, ordinal),
   FOREIGN KEY(tenant_id, route_id) REFERENCES routes(tenant_id, route_id)
 ) STRICT, WITHOUT ROWID;
+)sql",
+    // Vectors of the encoder that a tenant changes to, until all its utterances have one. The
+    // checksum is what the utterance's will be then.
+    R"sql(
+CREATE TABLE staged_vectors(
+  tenant_id TEXT NOT NULL,
+  route_id TEXT NOT NULL,
+  ordinal INTEGER NOT NULL,
+  target TEXT NOT NULL,
+  encoder TEXT NOT NULL,
+  embedding BLOB NOT NULL,
+  checksum INTEGER NOT NULL,
+  PRIMARY KEY(tenant_id, route_id, ordinal)
+) STRICT, WITHOUT ROWID;
 )sql"};
 
 Status run_migration(Database& database, std::int64_t from) {

@@ -74,7 +74,7 @@ Result<Database> open_database(const std::string& path, const LockFile& lock) {
   return database;
 }
 
-constexpr std::array<std::string_view, 11> statement_texts{
+constexpr std::array<std::string_view, 18> statement_texts{
     "INSERT INTO tenants VALUES(?1, 0, 0) ON CONFLICT DO NOTHING",
     "SELECT snapshot_version, route_count FROM tenants WHERE tenant_id = ?1",
     "UPDATE tenants SET snapshot_version = snapshot_version + 1, route_count = route_count + ?2"
@@ -89,7 +89,17 @@ constexpr std::array<std::string_view, 11> statement_texts{
     "SELECT ordinal, text, encoder, embedding, checksum FROM utterances"
     " WHERE tenant_id = ?1 AND route_id = ?2 ORDER BY ordinal",
     "INSERT INTO utterances VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    "DELETE FROM utterances WHERE tenant_id = ?1 AND route_id = ?2"};
+    "DELETE FROM utterances WHERE tenant_id = ?1 AND route_id = ?2",
+    "INSERT OR REPLACE INTO staged_vectors VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    "SELECT route_id, count(*), max(ordinal) FROM staged_vectors WHERE tenant_id = ?1"
+    " GROUP BY route_id",
+    "DELETE FROM staged_vectors WHERE tenant_id = ?1 AND route_id = ?2",
+    "DELETE FROM staged_vectors WHERE tenant_id = ?1 AND target <> ?2",
+    "SELECT route_id, ordinal, encoder, embedding, checksum FROM staged_vectors"
+    " WHERE tenant_id = ?1",
+    "UPDATE utterances SET encoder = ?4, embedding = ?5, checksum = ?6"
+    " WHERE tenant_id = ?1 AND route_id = ?2 AND ordinal = ?3",
+    "DELETE FROM staged_vectors WHERE tenant_id = ?1"};
 
 }  // namespace
 
@@ -102,15 +112,17 @@ Result<std::unique_ptr<TenantStore::Statements>> TenantStore::Statements::prepar
     all[i].emplace(std::move(*statement));
   }
   const auto take = [&all](std::size_t i) { return std::move(*all[i]); };
-  return std::unique_ptr<Statements>(new Statements{take(0), take(1), take(2), take(3), take(4),
-                                                    take(5), take(6), take(7), take(8), take(9),
-                                                    take(10)});
+  return std::unique_ptr<Statements>(new Statements{
+      take(0), take(1), take(2), take(3), take(4), take(5), take(6), take(7), take(8), take(9),
+      take(10), take(11), take(12), take(13), take(14), take(15), take(16), take(17)});
 }
 
 void TenantStore::Statements::end_all() noexcept {
-  for (Statement* statement : {&insert_tenant, &select_tenant, &update_tenant, &select_routes,
-                               &select_count, &insert_route, &update_count, &delete_route,
-                               &select_utterances, &insert_utterance, &delete_utterances}) {
+  for (Statement* statement :
+       {&insert_tenant, &select_tenant, &update_tenant, &select_routes, &select_count,
+        &insert_route, &update_count, &delete_route, &select_utterances, &insert_utterance,
+        &delete_utterances, &insert_staged, &count_staged, &delete_staged, &delete_other_staged,
+        &select_staged, &update_utterance, &clear_staged}) {
     statement->done();
   }
 }

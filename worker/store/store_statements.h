@@ -1,6 +1,7 @@
 // Every statement that TenantStore runs, prepared once. Parameter 1 is always the context's tenant.
 //
-// Runs in: worker. Private to the store: included by tenant_store.cpp and store_open.cpp only.
+// Runs in: worker. Private to the store: included by tenant_store.cpp, staged_vectors.cpp and
+// store_open.cpp only.
 #pragma once
 
 #include <memory>
@@ -21,6 +22,13 @@ struct TenantStore::Statements {
   Statement select_utterances;
   Statement insert_utterance;
   Statement delete_utterances;
+  Statement insert_staged;
+  Statement count_staged;
+  Statement delete_staged;        // of a route
+  Statement delete_other_staged;  // of other targets
+  Statement select_staged;
+  Statement update_utterance;  // its vector
+  Statement clear_staged;
 
   [[nodiscard]] static Result<std::unique_ptr<Statements>> prepare(Database& database);
   // Ends unfinished uses, so that no read lock outlives a call.

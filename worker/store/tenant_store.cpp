@@ -147,6 +147,14 @@ Result<std::uint64_t> TenantStore::apply_all(std::string_view tenant,
     }
     more_routes += *added;
   }
+  const auto version = raise_version(tenant, more_routes);
+  if (!version) return version;
+  if (Status status = transaction->commit(); !status) return fail(status.error());
+  return version;
+}
+
+Result<std::uint64_t> TenantStore::raise_version(std::string_view tenant,
+                                                 std::int64_t more_routes) {
   Statement& update = statements_->update_tenant;
   update.bind(1, tenant);
   update.bind(2, more_routes);
@@ -154,7 +162,6 @@ Result<std::uint64_t> TenantStore::apply_all(std::string_view tenant,
   if (!row) return fail(row.error());
   const auto version = static_cast<std::uint64_t>(update.integer(0));
   update.done();
-  if (Status status = transaction->commit(); !status) return fail(status.error());
   return version;
 }
 
@@ -208,7 +215,8 @@ Result<bool> TenantStore::read_header(std::string_view tenant, std::string_view 
 }
 
 Status TenantStore::erase(std::string_view tenant, std::string_view route) {
-  for (Statement* remove : {&statements_->delete_utterances, &statements_->delete_route}) {
+  for (Statement* remove :
+       {&statements_->delete_staged, &statements_->delete_utterances, &statements_->delete_route}) {
     remove->bind(1, tenant);
     remove->bind(2, route);
     if (Status status = remove->run(); !status) return status;

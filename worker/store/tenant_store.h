@@ -10,6 +10,8 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "shared/base/error.h"
 #include "shared/database/sqlite.h"
@@ -18,6 +20,13 @@
 #include "worker/store/lock_file.h"
 
 namespace tenantd {
+
+// An utterance's vector of the encoder that the tenant changes to.
+struct StagedVector {
+  std::string route;
+  std::uint32_t ordinal = 0;
+  Utterance utterance;  // its text; the vector and its encoder, both empty if there is none
+};
 
 class TenantStore {
  public:
@@ -40,6 +49,19 @@ class TenantStore {
   // was seen every further edit is refused; a full disk may have room again later.
   [[nodiscard]] Result<std::uint64_t> apply(const ExecutionContext& context,
                                             std::span<const RouteEdit> edits);
+  // Vectors for another encoder, kept beside the routes until take_staged(). An edit of a route
+  // drops what was staged for it; utterances that are added are not.
+  // Blocking, durable. Errors: no_tenant, store_degraded.
+  [[nodiscard]] Status stage(const ExecutionContext& context, std::string_view target,
+                             std::span<const StagedVector> vectors);
+  // By route, how many utterances from the first on are staged for `target`. Drops what was staged
+  // for another. Errors: no_tenant, store_degraded.
+  [[nodiscard]] Result<std::vector<std::pair<std::string, std::uint32_t>>> count_staged(
+      const ExecutionContext& context, std::string_view target);
+  // All staged vectors become the utterances' own, in one transaction; `expected` is how many must.
+  // Returns the new snapshot version. Errors: no_tenant, store_degraded, internal (another number).
+  [[nodiscard]] Result<std::uint64_t> take_staged(const ExecutionContext& context,
+                                                  std::uint64_t expected);
   // Live change of the bound. store_degraded.
   [[nodiscard]] Status set_max_storage(const ExecutionContext& context, std::uint64_t bytes);
   // Any thread: why the store is degraded; empty: it isn't.
@@ -63,6 +85,9 @@ class TenantStore {
                                                const std::function<Status(RouteDefinition)>& take);
   [[nodiscard]] Status load_utterances(std::string_view tenant, std::int64_t count,
                                        RouteDefinition& route);
+  [[nodiscard]] Status move_staged(std::string_view tenant, std::uint64_t expected);
+  [[nodiscard]] Result<std::uint64_t> raise_version(std::string_view tenant,
+                                                    std::int64_t more_routes);
   void remember(const Error* error);
 
   TenantId tenant_;

@@ -1,8 +1,9 @@
-// Commands: routes add | remove | show | list.
+// Commands: routes add | remove | show | list | status.
 #include <memory>
 #include <optional>
 
 #include "client/tenantctl/commands/context.h"
+#include "client/tenantctl/format/printable.h"
 #include "client/tenantctl/routes/edit_batches.h"
 
 namespace tenantd {
@@ -107,6 +108,30 @@ Result<int> list_routes(const Context& context, const std::string& tenant) {
   return context.print(json_text(json));
 }
 
+std::string status_text(const TenantStats& stats) {
+  std::string text = std::to_string(stats.routes) + " routes with " +
+                     std::to_string(stats.utterances) + " utterances, version " +
+                     std::to_string(stats.snapshot_version) + '\n';
+  text += "encoder: " + (stats.encoder.empty() ? "no vector yet" : printable(stats.encoder)) + '\n';
+  if (stats.reencoding_total > 0) {
+    text += "encoding again: " + std::to_string(stats.reencoded) + " of " +
+            std::to_string(stats.reencoding_total) + '\n';
+  }
+  if (!stats.reencoding_problem.empty()) {
+    text += "encoding again does not go on: " + printable(stats.reencoding_problem) + '\n';
+  }
+  if (stats.store_degraded) text += "store degraded: " + printable(stats.store_reason) + '\n';
+  return text;
+}
+
+Result<int> show_routes_status(const Context& context, const std::string& tenant) {
+  auto client = context.connect(tenant);
+  if (!client) return fail(client.error());
+  const auto stats = client->stats();
+  if (!stats) return fail(stats.error());
+  return context.print_either(*stats, status_text(*stats));
+}
+
 void add_add(CLI::App& routes, Context& context) {
   auto options = std::make_shared<AddOptions>();
   CLI::App* const add = routes.add_subcommand("add", "Add a route");
@@ -145,6 +170,17 @@ void add_one(CLI::App& routes, Context& context, const char* name, const char* a
   });
 }
 
+// A command about all routes of a tenant.
+void add_all(CLI::App& routes, Context& context, const char* name, const char* about,
+             Result<int> (*run)(const Context&, const std::string&)) {
+  auto tenant = std::make_shared<std::string>();
+  CLI::App* const command = routes.add_subcommand(name, about);
+  command->add_option("TENANT", *tenant, "Tenant id")->required();
+  command->callback([&context, tenant, run] {
+    context.action = [&context, tenant, run] { return run(context, *tenant); };
+  });
+}
+
 }  // namespace
 
 void add_routes_commands(CLI::App& app, Context& context) {
@@ -153,12 +189,9 @@ void add_routes_commands(CLI::App& app, Context& context) {
   add_add(*routes, context);
   add_one(*routes, context, "remove", "Remove a route", remove_route);
   add_one(*routes, context, "show", "Show a route and its utterances", show_route);
-  auto tenant = std::make_shared<std::string>();
-  CLI::App* const list = routes->add_subcommand("list", "List routes");
-  list->add_option("TENANT", *tenant, "Tenant id")->required();
-  list->callback([&context, tenant] {
-    context.action = [&context, tenant] { return list_routes(context, *tenant); };
-  });
+  add_all(*routes, context, "list", "List routes", list_routes);
+  add_all(*routes, context, "status", "How many, of which encoder, and how far a change of it is",
+          show_routes_status);
   add_import_command(*routes, context);
   add_export_command(*routes, context);
   add_evaluate_command(*routes, context);

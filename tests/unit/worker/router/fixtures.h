@@ -8,10 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "worker/encoder/encoder_shelf.h"
 #include "worker/encoder/hash_encoder.h"
 #include "worker/router/calibration.h"
 #include "worker/router/snapshot.h"
 #include "worker/router/tenant_router.h"
+#include "worker/router/validate.h"
 
 namespace tenantd::fixtures {
 
@@ -53,6 +55,8 @@ inline SnapshotPtr snapshot(const std::vector<RouteDefinition>& definitions,
   auto snapshot = std::make_shared<RouteSnapshot>();
   snapshot->set = build_route_set(std::move(blocks), settings.router.dimension);
   snapshot->settings = settings;
+  snapshot->encoder =
+      EncoderShelf().open(tenant_encoder_id(settings.router), settings.router.dimension).value();
   Searcher searcher;
   snapshot->calibration = fit_calibration(*snapshot->set, settings.router, searcher);
   snapshot->version = 1;

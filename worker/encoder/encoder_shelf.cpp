@@ -1,0 +1,41 @@
+#include "worker/encoder/encoder_shelf.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "shared/contract/model_file.h"
+#include "worker/encoder/hash_encoder.h"
+#include "worker/encoder/model2vec_encoder.h"
+
+namespace tenantd {
+namespace {
+
+// What a file of ours can be called: nothing that leads elsewhere.
+bool is_digest(std::string_view text) noexcept {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+  });
+}
+
+}  // namespace
+
+Result<EncoderPtr> EncoderShelf::open(std::string_view id, std::uint32_t dimension) const {
+  if (id == HashEncoder::vector_id) return make_hash_encoder(dimension);
+  const std::size_t at = id.rfind('@');
+  if (directory_.empty() || at == id.npos || !is_digest(id.substr(at + 1))) return EncoderPtr();
+  auto model = ModelFile::open(directory_ + '/' + std::string(id.substr(at + 1)) +
+                               std::string(model_file_suffix));
+  if (!model) {
+    if (model.error().code == ErrorCode::not_found) return EncoderPtr();
+    return fail(std::move(model.error()));
+  }
+  if (model->header().dimension != dimension) {
+    return fail(ErrorCode::wrong_dimension, "the encoder " + std::string(id) +
+                                                " makes vectors of " +
+                                                std::to_string(model->header().dimension) +
+                                                " floats, not of " + std::to_string(dimension));
+  }
+  return EncoderPtr(std::make_shared<Model2VecEncoder>(std::string(id), std::move(*model)));
+}
+
+}  // namespace tenantd
