@@ -187,6 +187,7 @@ std::string Sandbox::run(const Trial& trial) {
     return std::string(not_tried);
   }
   ++generation_;
+  (void)victims_.was_signalled(false);
   LaunchRequest request = make_request(trial);
   auto process = launch(trial, request);
   if (!process) return "does not start: " + process.error().message;

@@ -35,7 +35,9 @@ int by_descriptor_owner(const Surroundings& around) {
   if (fcntl(ends[0], F_SETOWN, around.victim) != 0) return errno;
   if (fcntl(ends[0], F_SETSIG, SIGUSR1) != 0) return errno;
   if (fcntl(ends[0], F_SETFL, O_ASYNC) != 0) return errno;
-  return outcome(write(ends[1], "x", 1));
+  const int failed = outcome(write(ends[1], "x", 1));
+  // Or the end of this process would be a second signal.
+  return failed != 0 ? failed : outcome(fcntl(ends[0], F_SETFL, 0));
 }
 
 }  // namespace
