@@ -8,8 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <set>
-
 #include "shared/base/clock.h"
 #include "tests/unit/client/fake_server.h"
 
@@ -287,6 +285,47 @@ TEST_CASE("a lying server costs the attachment and the requests that it had") {
   REQUIRE(client.ping([&](Result<Pong> pong) { pinged = pong.has_value(); }));
   run_loop(client);
   CHECK(pinged);
+}
+
+TEST_CASE("a server that picks a version outside the hello's range is left") {
+  for (const auto version : {std::uint16_t{0}, std::uint16_t{2}}) {
+    FakeServer server([version](ServedAttachment& attachment, int, const std::atomic<bool>&) {
+      Hello hello;
+      if (!attachment.read_hello(hello)) return;
+      if (hello.version_min != 1 || hello.version_max != 1) return;
+      Welcome welcome;
+      welcome.version = version;
+      attachment.answer(0, welcome);
+    });
+    AsyncClient client = open_async(options_for(server));
+    ErrorCode code{};
+    REQUIRE(client.ping([&](Result<Pong> pong) { code = pong.error().code; }));
+    run_loop(client);
+    CHECK(code == ErrorCode::unsupported);
+    CHECK(Client::open("acme-corp", options_for(server).connect).error().code ==
+          ErrorCode::unsupported);
+  }
+}
+
+TEST_CASE("a callback may cancel a request whose answer is already here") {
+  FakeServer server([](ServedAttachment& attachment, int, const std::atomic<bool>& stop) {
+    if (attachment.welcome()) answer_backwards(attachment, 3, stop);
+  });
+  AsyncClient client = open_async(options_for(server));
+  std::vector<AsyncClient::RequestId> ids;
+  std::vector<std::size_t> called;
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto id = client.ping([&, i](Result<Pong>) {
+      called.push_back(i);
+      if (i == 2) CHECK(client.cancel(ids[1]));
+      CHECK_FALSE(client.cancel(ids[i]));  // has ended
+    });
+    REQUIRE(id.has_value());
+    ids.push_back(*id);
+  }
+  run_loop(client);
+  CHECK(called == std::vector<std::size_t>{2, 0});
+  CHECK(client.statistics().late_answers == 1);
 }
 
 TEST_CASE("a forked child is refused, and its end does not touch the parent's attachment") {
