@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import signal
+import struct
 import subprocess
 import tempfile
 import unicodedata
@@ -13,6 +14,7 @@ import unittest
 from harness import DaemonTest, IS_ROOT, build_directory, wait_until
 from model2vec import DATA, NAME, Potion, Words
 
+BANKING = "banking77_dev_potion"
 SENTENCES = [
     "why can't I print?", "My card was DECLINED at the café — twice!!", "Où est l'hôtel \"Zürich\"?",
     "ΟΔΟΣ ΣΑΣ Σ ΑΣ. ΑΣ'Α", "你好，世界 abc漢字def", "naïve coöperation; façade, piñata",
@@ -81,6 +83,19 @@ class Reference(unittest.TestCase):
                             continue
                         worst = max(abs(a - b) for a, b in zip(vector, expected, strict=True))
                         self.assertLessEqual(worst, delta, ascii(text))
+
+    @unittest.skipUnless((DATA.parent / f"{BANKING}.d64.f32").exists(), f"the data set {BANKING} is not on this machine")
+    def test_real_sentences_have_the_vectors_that_were_published_with_them(self):
+        with open(DATA.parent / f"{BANKING}.tsv", encoding="utf-8") as file:
+            rows = [line.rstrip("\n").split("\t") for line in file][1:]
+        published = (DATA.parent / f"{BANKING}.d64.f32").read_bytes()
+        with tempfile.TemporaryDirectory(prefix="tnd-m2v-") as folder:
+            model = self.compile(pathlib.Path(folder), "int8")
+            worst = 0.0
+            for row, (_, vector) in zip(rows, self.encode(model, [row[3] for row in rows]), strict=True):
+                expected = struct.unpack_from("<64f", published, int(row[0]) * 64 * 4)
+                worst = max(worst, *(abs(a - b) for a, b in zip(vector, expected, strict=True)))
+        self.assertLess(worst, 1e-6)
 
 
 def routes_file(routes):
