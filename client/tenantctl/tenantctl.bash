@@ -14,7 +14,8 @@ _tenantctl() {
     if [[ -n $skip ]]; then skip=""; continue; fi
     case $word in
       --socket | --token-file | --transport | --timeout | --lines | -n | --embedding-file | --encoder | --alternatives | \
-        --utterance | --threshold | --description | --tag | --mode | --embeddings | --dimension | --min-examples | --config | --tenants-dir)
+        --utterance | --threshold | --description | --tag | --mode | --embeddings | --dimension | --min-examples | --config | --tenants-dir | \
+        --queries | --connections | --depth | --rate | --duration | --count | --warm-up)
         [[ $word == --embeddings && $verb == export ]] || skip=1 ;;
       -*) ;;
       *)
@@ -28,7 +29,7 @@ _tenantctl() {
     esac
   done
   case $previous in
-    --socket | --token-file | --embedding-file | --config | --embeddings)
+    --socket | --token-file | --embedding-file | --queries | --config | --embeddings)
       [[ $previous == --embeddings && $verb == export ]] || { mapfile -t COMPREPLY < <(compgen -f -- "$current"); return; } ;;
     --tenants-dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     --transport) mapfile -t COMPREPLY < <(compgen -W "ring stream" -- "$current"); return ;;
@@ -36,7 +37,7 @@ _tenantctl() {
   esac
   local words=""
   case $noun:$verb in
-    :) words="status tenant query routes reload config" ;;
+    :) words="status tenant query bench routes reload config" ;;
     tenant:) words="list status restart logs events" ;;
     routes:) words="add remove show list status import export evaluate lint" ;;
     config:) words="check" ;;
@@ -44,6 +45,7 @@ _tenantctl() {
     tenant:logs) words="-n --lines -f --follow" ;;
     tenant:events) words="-n --lines" ;;
     query:) words="--embedding-file --encoder --alternatives --explain" ;;
+    bench:) words="--queries --ping --connections --depth --rate --duration --count --warm-up" ;;
     routes:add) words="--utterance --threshold --description --tag" ;;
     routes:import) words="--mode --embeddings --dimension --encoder" ;;
     routes:export) words="--embeddings" ;;
@@ -53,7 +55,7 @@ _tenantctl() {
   esac
   if [[ $current == -* ]]; then
     words="$words $globals"
-  elif [[ $noun:$verb =~ ^(status:|query:|tenant:(status|restart|logs|events)|routes:.+)$ && $positionals -eq 0 ]]; then
+  elif [[ $noun:$verb =~ ^(status:|query:|bench:|tenant:(status|restart|logs|events)|routes:.+)$ && $positionals -eq 0 ]]; then
     words="$words $(_tenantctl_tenants)"
   elif [[ $noun:$verb =~ ^routes:(import|export|evaluate)$ && $positionals -eq 1 ]]; then
     mapfile -t COMPREPLY < <(compgen -f -- "$current")

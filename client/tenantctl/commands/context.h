@@ -32,6 +32,8 @@ struct Context {
   GlobalOptions options;
   Action action;
 
+  // What the global options say. Error: the token file's.
+  [[nodiscard]] Result<ConnectOptions> connect_options() const;
   [[nodiscard]] Result<Client> connect(const std::string& tenant) const;
   [[nodiscard]] Result<AdminClient> connect_admin() const;
   [[nodiscard]] bool colored() const;
@@ -42,9 +44,6 @@ struct Context {
   [[nodiscard]] Result<int> print_either(const T& message, const std::string& text) const {
     return print(options.json ? json_text(to_json(message)) : text);
   }
-
- private:
-  [[nodiscard]] Result<ConnectOptions> connect_options() const;
 };
 
 // Each adds its commands to the application.
@@ -52,6 +51,7 @@ void add_config_commands(CLI::App& app, Context& context);
 void add_tenant_commands(CLI::App& app, Context& context);
 void add_status_command(CLI::App& app, Context& context);
 void add_query_command(CLI::App& app, Context& context);
+void add_bench_command(CLI::App& app, Context& context);
 void add_routes_commands(CLI::App& app, Context& context);
 void add_import_command(CLI::App& routes, Context& context);
 void add_export_command(CLI::App& routes, Context& context);
