@@ -60,9 +60,11 @@ bool ClientRing::spin_until(std::uint64_t start_ns, std::uint64_t until_ns) noex
 
 void ClientRing::wait(std::uint64_t until_ns, bool for_space) noexcept {
   if (endpoint_.readable()) return spin_.record_gap(0);
-  const std::uint64_t start_ns = monotonic_ns();
   const std::uint32_t cpu = current_cpu();
   endpoint_.publish_own_cpu(cpu);
+  // A gap beside a worker on the same CPU says nothing about spinning, and is not timed.
+  const bool timed = cpu != endpoint_.peer_cpu();
+  const std::uint64_t start_ns = timed ? monotonic_ns() : 0;
   if (!(spinning_ && spin_.should_spin(cpu, endpoint_.peer_cpu()) &&
         spin_until(start_ns, until_ns))) {
     // Before the sleep flag: a ring after it changes the word, and the wait returns at once.
@@ -75,7 +77,7 @@ void ClientRing::wait(std::uint64_t until_ns, bool for_space) noexcept {
       endpoint_.wake_up();
     }
   }
-  spin_.record_gap(monotonic_ns() - start_ns);
+  if (timed) spin_.record_gap(monotonic_ns() - start_ns);
 }
 
 }  // namespace tenantd

@@ -42,11 +42,15 @@ void WorkerRing::publish() noexcept {
 }
 
 SleepDecision WorkerRing::prepare_sleep(bool for_space) noexcept {
-  endpoint_.publish_own_cpu(current_cpu());
+  const std::uint32_t cpu = current_cpu();
+  endpoint_.publish_own_cpu(cpu);
   bool wake_client = false;
   const SleepDecision decision = endpoint_.prepare_sleep(for_space, wake_client);
   if (wake_client) ring_client();
-  if (decision == SleepDecision::sleep && idle_since_ns_ == 0) idle_since_ns_ = monotonic_ns();
+  // A gap beside a client on the same CPU says nothing about spinning, and is not timed.
+  if (decision == SleepDecision::sleep && idle_since_ns_ == 0 && cpu != endpoint_.peer_cpu()) {
+    idle_since_ns_ = monotonic_ns();
+  }
   return decision;
 }
 

@@ -253,8 +253,9 @@ bool Attachment::flush() {
   if (sent_ == out_.size()) return true;
   const std::size_t before = sent_;
   if (!(ring_ ? flush_ring() : flush_stream())) return false;
-  if (sent_ > before) progress_ns_ = monotonic_ns();
-  congested_ = sent_ < out_.size();
+  const bool was_congested = std::exchange(congested_, sent_ < out_.size());
+  // A clock is read only where somebody asks for the time: of a peer that does not keep up.
+  if (congested_ && (sent_ > before || !was_congested)) progress_ns_ = monotonic_ns();
   if (congested_) {
     out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(sent_));
   } else {

@@ -75,7 +75,8 @@ class Attachment {
   [[nodiscard]] bool uses_ring() const noexcept { return ring_.has_value(); }
   // The peer does not take its answers: no request is taken until it does.
   [[nodiscard]] bool is_congested() const noexcept { return congested_; }
-  // CLOCK_MONOTONIC of the last progress: attached, transport chosen, or answers taken by the peer.
+  // CLOCK_MONOTONIC of the last progress: attached, transport chosen, or, while it is congested,
+  // answers taken by the peer.
   [[nodiscard]] std::uint64_t progress_ns() const noexcept { return progress_ns_; }
   [[nodiscard]] EndCause end_cause() const noexcept { return end_cause_; }
   [[nodiscard]] const Error& fault() const noexcept { return fault_; }

@@ -7,6 +7,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/os/socket.h"
+#include "shared/ring/ring_sizing.h"
 #include "worker/handlers/frames.h"
 
 namespace tenantd {
@@ -45,12 +46,18 @@ AttachmentSet::AttachmentSet(Loop& loop, const ExecutionContext& context, Handle
       commons_{dispatcher, doorbells_, scratch_},
       timer_(loop) {}
 
+std::uint32_t AttachmentSet::ring_bytes() const noexcept {
+  const TenantSettings& settings = services_.settings;
+  return ring_bytes_for(settings.router.dimension, settings.max_batch_size,
+                        limits_.memory_max_bytes);
+}
+
 std::size_t AttachmentSet::capacity() const noexcept {
   std::size_t most = services_.settings.max_attachments;
   if (limits_.memory_max_bytes > 0) {
     // A stream's buffers stay below a ring's, so every attachment counts as one with rings.
     most = std::min<std::size_t>(
-        most, limits_.memory_max_bytes / 4 / ring_attachment_bytes(ring_bytes_default));
+        most, limits_.memory_max_bytes / ring_memory_share / ring_attachment_bytes(ring_bytes()));
   }
   return std::max<std::size_t>(most, 1);
 }
@@ -100,7 +107,7 @@ void AttachmentSet::attach(const Attach& request, UniqueFd socket) {
   welcome.version = static_cast<std::uint16_t>(request.protocol_version);
   welcome.generation = services_.generation;
   welcome.dimension = services_.settings.router.dimension;
-  welcome.ring_bytes = ring_bytes_default;
+  welcome.ring_bytes = ring_bytes();
   welcome.max_batch_size = services_.settings.max_batch_size;
   welcome.encoder = std::string(services_.settings.router.encoder.view());
   auto& attachment = *entries_.emplace(token, std::move(entry)).first->second.attachment;

@@ -62,6 +62,8 @@ class AttachmentSet {
   AttachmentSet(Loop& loop, const ExecutionContext& context, HandlerServices& services,
                 Dispatcher& dispatcher, Logger& log, const AttachmentLimits& limits,
                 DoorbellSet doorbells);
+  // Of the next attachment: settings change what is needed.
+  [[nodiscard]] std::uint32_t ring_bytes() const noexcept;
   void refuse(const Attach& request, const UniqueFd& socket, const Error& error);
   void settle(std::uint64_t token, Turn turn);
   void end(std::uint64_t token);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "shared/ring/client_ring.h"
+#include "shared/ring/ring_sizing.h"
 #include "shared/ring/worker_ring.h"
 
 using namespace tenantd;
@@ -67,6 +68,23 @@ TEST_CASE("ring sizes that are none are refused") {
   for (const std::uint32_t size : {0U, 4096U, ring_bytes_min + 8, ring_bytes_max * 2}) {
     CHECK_FALSE(RingMemory::create(size).has_value());
     CHECK_FALSE(PeerRingMemory::open(memfd(right_size, all_seals), size).has_value());
+  }
+}
+
+TEST_CASE("rings are as large as a batch needs, within the bounds and the tenant's memory") {
+  constexpr std::uint64_t gib = 1ULL << 30U;
+  CHECK(ring_bytes_for(384, 32, gib) == ring_bytes_min);
+  CHECK(ring_bytes_for(0, 0, 0) == ring_bytes_min);
+  CHECK(ring_bytes_for(1536, 64, gib) == 512U << 10U);
+  CHECK(ring_bytes_for(8192, 64, gib) == ring_bytes_by_need_max);
+  CHECK(ring_bytes_for(~0U, ~0U, 0) == ring_bytes_by_need_max);
+  // A small tenant's rings shrink, so that several clients still fit.
+  CHECK(ring_bytes_for(8192, 64, 64ULL << 20U) == 512U << 10U);
+  CHECK(ring_bytes_for(8192, 64, 1) == ring_bytes_min);
+  for (std::uint32_t dimension = 1; dimension <= 8192; dimension *= 2) {
+    for (const std::uint32_t batch : {1U, 32U, 1024U}) {
+      CHECK(is_valid_ring_bytes(ring_bytes_for(dimension, batch, 0)));
+    }
   }
 }
 
