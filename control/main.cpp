@@ -52,6 +52,10 @@ Status lock_down(const LaunchSpec& spec) {
 }
 
 int run(const LaunchSpec& spec, const ControlOptions& options) {
+  // Before the ledger is read: an earlier run may have been somebody else's.
+  if (const Status locked = lock_down(spec); !locked) {
+    return exit_with(ExitCode::confinement, "second stage: " + locked.error().describe());
+  }
   Loop loop;
   LogBook logbook;
   Ledger ledger(loop, options.data_directory + "/ledger.db", options.ledger, log_line);
@@ -79,9 +83,6 @@ int run(const LaunchSpec& spec, const ControlOptions& options) {
   link = std::move(*created);
   server.use(AdminContext{*link, ledger, logbook});
   const Signal terminate(loop, SIGTERM, [&stop](int) { stop(GoawayReason::stopping); });
-  if (const Status locked = lock_down(spec); !locked) {
-    return exit_with(ExitCode::confinement, "second stage: " + locked.error().describe());
-  }
   if (const Status sent = link->send_ready(); !sent) {
     return exit_with(ExitCode::failed, "ready: " + sent.error().describe());
   }

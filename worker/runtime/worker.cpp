@@ -90,6 +90,11 @@ void Worker::start(UniqueFd link) {
   }
   attachments_ = std::move(*attachments);
   link_.start(std::move(link));
+  // Before the data, too: an earlier run of this worker may have been somebody else's.
+  if (const Status locked = lock_down_(); !locked) {
+    log_.write(LogLevel::error, "cannot lock down", {{"reason", locked.error().message}});
+    return stop(ExitCode::confinement);
+  }
   open_deadline_ns_ = monotonic_ns() + options_.store_lock_timeout_ms * ns_per_ms;
   try_open();
 }
@@ -118,10 +123,6 @@ void Worker::try_open() {
 }
 
 void Worker::serve() {
-  if (const Status locked = lock_down_(); !locked) {
-    log_.write(LogLevel::error, "cannot lock down", {{"reason", locked.error().message}});
-    return stop(ExitCode::confinement);
-  }
   edits_.thread.emplace(loop_, [this] { return work_while_idle(); });
   if (edits_.data.editor) begin_reencoding();
   phase_ = Phase::serving;

@@ -28,7 +28,7 @@ struct WorkerOptions {
 
 class Worker {
  public:
-  // Called once the data is open and before a byte from a client is read.
+  // Called once, before the data is opened and before a byte from a client is read.
   using LockDown = std::function<Status()>;
 
   Worker(Loop& loop, TenantId tenant, WorkerOptions options, LockDown lock_down);

@@ -1,3 +1,6 @@
+// Which kernels this processor runs, asked once by cpuid: the worker has no /proc to read.
+//
+// Runs in: worker.
 #include <array>
 
 #include "worker/router/kernels/kernels.h"
