@@ -13,17 +13,28 @@
 
 namespace tenantd {
 
-enum class Aggregation : std::uint8_t { max = 0, mean = 1, top_k_mean = 2, centroid = 3 };
+// `automatic`: the worker takes what does best on the tenant's own utterances.
+enum class Aggregation : std::uint8_t {
+  max = 0,
+  mean = 1,
+  top_k_mean = 2,
+  centroid = 3,
+  prototype_mix = 4,  // weight · centroid + (1 - weight) · top_k_mean
+  automatic = 5,
+};
 
 struct RouterSettings {
   std::uint32_t dimension = 384;  // length of every embedding, 1..8192
   float threshold = 0.5F;       // confidence in [0,1] below which the fallback answers; 0 is valid
   float dense_weight = 0.7F;    // ≥ 0, not both weights 0
   float lexical_weight = 0.3F;  // ≥ 0
-  std::uint16_t top_k = 3;      // of Aggregation::top_k_mean, ≥ 1
-  Aggregation aggregation = Aggregation::top_k_mean;
+  std::uint16_t top_k = 3;      // of top_k_mean and prototype_mix, ≥ 1
+  Aggregation aggregation = Aggregation::automatic;
   std::uint8_t cache_enabled = 0;
-  std::uint32_t reserved = 0;
+  // In ten-thousandths, ≤ 10,000: the lead in confidence that an answer needs over the second
+  // route, and the centroid's share of prototype_mix.
+  std::uint16_t margin_e4 = 0;
+  std::uint16_t prototype_weight_e4 = 5000;
   // "hash" is built in; any other name means embeddings come with requests
   FixedText<max_encoder_id_bytes + 1> encoder{};
   FixedText<max_route_id_bytes + 1> fallback_route{};  // need not exist as a route

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "supervisor/config/daemon_config.h"
 #include "supervisor/config/schema_reader.h"
@@ -48,6 +49,11 @@ void lower_to_ceilings(ResourceConfig& resources, const Ceilings& ceilings) {
   resources.cpu_millicores = std::min(resources.cpu_millicores, ceilings.cpu_millicores);
   resources.memory_max_bytes = std::min(resources.memory_max_bytes, ceilings.memory_max_bytes);
   resources.pids_max = std::min(resources.pids_max, ceilings.pids_max);
+}
+
+// The rows bound every such value to [0,1].
+std::uint16_t to_e4(double fraction) {
+  return static_cast<std::uint16_t>(std::lround(fraction * 10'000));
 }
 
 template <class T>
@@ -115,6 +121,8 @@ TenantSettings to_tenant_settings(const TenantConfig& config) {
   settings.router.lexical_weight = static_cast<float>(config.router.lexical_weight);
   settings.router.top_k = config.router.top_k;
   settings.router.aggregation = config.router.aggregation;
+  settings.router.prototype_weight_e4 = to_e4(config.router.prototype_weight);
+  settings.router.margin_e4 = to_e4(config.router.margin);
   settings.router.cache_enabled = config.router.cache_enabled ? 1 : 0;
   settings.max_routes = config.limits.max_routes;
   settings.max_batch_size = config.limits.max_batch_size;

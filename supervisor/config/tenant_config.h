@@ -32,6 +32,8 @@ struct RouterConfig {
   std::string fallback_route;
   Aggregation aggregation = Aggregation::max;
   std::uint16_t top_k = 0;
+  double prototype_weight = 0;
+  double margin = 0;
   double dense_weight = 0;
   double lexical_weight = 0;
   bool cache_enabled = false;

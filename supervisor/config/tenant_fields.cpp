@@ -28,7 +28,8 @@ constexpr std::uint64_t tebibyte = 1ULL << 40U;
 constexpr std::uint64_t day_ms = 86'400'000;
 
 constexpr std::string_view start_names[] = {"eager", "on_demand"};
-constexpr std::string_view aggregation_names[] = {"max", "mean", "top_k_mean", "centroid"};
+constexpr std::string_view aggregation_names[] = {"max",      "mean",          "top_k_mean",
+                                                   "centroid", "prototype_mix", "auto"};
 constexpr std::string_view strategy_names[] = {"database_per_tenant"};
 
 using Rows = std::vector<FieldSpec>;
@@ -89,12 +90,22 @@ void add_router(Rows& rows) {
         .applies = settings,
         .doc = "The route answered below the threshold. Need not exist; empty: none."}),
     TENANTD_AT(router.aggregation)({.section = "router", .key = "aggregation", .type = choice,
-        .choices = aggregation_names, .fallback = "\"top_k_mean\"", .example = "\"max\"",
+        .choices = aggregation_names, .fallback = "\"auto\"", .example = "\"max\"",
         .applies = settings,
-        .doc = "How the scores of a route's utterances become the route's score."}),
+        .doc = "How the similarities of a route's utterances become the route's: the nearest "
+               "(`max`), the mean of all, of the `top_k` nearest (`top_k_mean`), that of their "
+               "`centroid`, or `prototype_mix`. `auto`: what finds the routes of most of the "
+               "tenant's own utterances when each is left out."}),
     TENANTD_AT(router.top_k)({.section = "router", .key = "top_k", .type = integer, .min = 1,
         .max = 1000, .fallback = "3", .example = "5", .applies = settings,
-        .doc = "Utterances that `top_k_mean` averages."}),
+        .doc = "Utterances that `top_k_mean` and `prototype_mix` average."}),
+    TENANTD_AT(router.prototype_weight)({.section = "router", .key = "prototype_weight",
+        .type = real, .real_max = 1, .fallback = "0.5", .example = "0.25", .applies = settings,
+        .doc = "The centroid's share of `prototype_mix`; the rest is `top_k_mean`."}),
+    TENANTD_AT(router.margin)({.section = "router", .key = "margin", .type = real, .real_max = 1,
+        .fallback = "0", .example = "0.05", .applies = settings,
+        .doc = "Lead in confidence over the second route below which the fallback answers, as "
+               "ambiguous. Not where several routes are asked for."}),
     TENANTD_AT(router.dense_weight)({.section = "router", .key = "dense_weight", .type = real,
         .real_max = 1000, .fallback = "0.7", .example = "0.64", .applies = settings,
         .doc = "Weight of the embeddings' similarity."}),

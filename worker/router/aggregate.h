@@ -11,7 +11,44 @@
 #include <limits>
 #include <span>
 
+#include "shared/contract/tenant_settings.h"
+
 namespace tenantd {
+
+// Every aggregation is a mix of the route's centroid and of the mean of its k largest similarities.
+struct Aggregator {
+  float centroid_weight = 0;  // [0,1]; 0: the largest alone, 1: the centroid alone
+  bool as_mean = false;       // the centroid as long as the mean of the vectors is
+  std::size_t k = 1;          // ≥ 1
+
+  [[nodiscard]] bool needs_centroid() const noexcept { return centroid_weight > 0; }
+  [[nodiscard]] bool needs_rows() const noexcept { return centroid_weight < 1; }
+  // What is not needed is not looked at. Rises with both.
+  [[nodiscard]] float mix(float centroid, float largest) const noexcept {
+    if (!needs_centroid()) return largest;
+    if (!needs_rows()) return centroid;
+    return centroid_weight * centroid + (1.0F - centroid_weight) * largest;
+  }
+};
+
+// `aggregation`: a route's own, or the tenant's, with "automatic" decided (Calibration::decide()).
+[[nodiscard]] inline Aggregator make_aggregator(Aggregation aggregation,
+                                                const RouterSettings& settings) noexcept {
+  switch (aggregation) {
+    case Aggregation::max:
+      return {0, false, 1};
+    case Aggregation::mean:
+      return {1, true, 1};
+    case Aggregation::centroid:
+      return {1, false, 1};
+    case Aggregation::top_k_mean:
+      return {0, false, settings.top_k};
+    case Aggregation::prototype_mix:
+    case Aggregation::automatic:
+      break;
+  }
+  return {static_cast<float>(settings.prototype_weight_e4) * 1e-4F, false, settings.top_k};
+}
 
 struct ThreeLargest {
   float first = -std::numeric_limits<float>::infinity();

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <optional>
 #include <vector>
 
-#include "worker/router/route_set.h"
-#include "worker/router/scorer.h"
-#include "worker/router/searcher.h"
+#include "worker/router/aggregation_contest.h"
+#include "worker/router/leave_one_out.h"
+#include "worker/router/reliability.h"
 #include "worker/router/validate.h"
 
 namespace tenantd {
@@ -18,17 +19,10 @@ namespace {
 constexpr float anchor_weight = 0.25F;
 // A stray question is less usual than one that belongs somewhere.
 constexpr float stranger_weight = 0.7F;
+// In the confidence it counts less still: what is left out already lacks its best example.
+constexpr float stranger_claim_weight = 0.2F;
 
 constexpr std::array<ScoreMode, 3> modes{ScoreMode::dense, ScoreMode::lexical, ScoreMode::both};
-
-struct Examples {
-  std::array<std::vector<LabelledScore>, 4> by_mode;
-  std::array<bool, 4>
-      has_siblings{};  // a route with two utterances showed what belonging looks like
-  void add(ScoreMode mode, float score, float weight, bool belongs) {
-    by_mode[static_cast<std::size_t>(mode)].push_back({score, weight, belongs});
-  }
-};
 
 // The score as it would be if only the signals of `mode` applied; none if they don't.
 FusedScore fuse_as(ScoreMode mode, SignalScores signals, const RouterSettings& settings) noexcept {
@@ -66,76 +60,41 @@ Calibration without_fit() noexcept {
   return calibration;
 }
 
-class Examiner {
+// The first step: what scores of each mode are worth.
+class SignalExamples {
  public:
-  Examiner(const RouteSet& set, const RouterSettings& settings, Searcher& searcher)
-      : set_(set), settings_(settings), searcher_(searcher) {}
+  SignalExamples(const RouterSettings& settings, Searcher& searcher)
+      : settings_(settings), searcher_(searcher) {}
 
-  // All `utterances` together: each vector of the set is read once for all of them.
-  void ask(std::span<const std::uint32_t> utterances, Examples& examples) {
-    asked_.resize(std::max(asked_.size(), utterances.size()));
-    signals_.clear();
-    for (std::size_t i = 0; i < utterances.size(); ++i) {
-      signals_.push_back(prepare(utterances[i], asked_[i]));
+  void add(const LeaveOneOut::Asked& asked) {
+    for (const ScoreMode mode : modes) {
+      const FusedScore right = fuse_as(mode, asked.without, settings_);
+      if (right.mode != ScoreMode::none && asked.siblings > 1) {
+        add(mode, right.score, 1.0F, true);
+        has_siblings_[static_cast<std::size_t>(mode)] = true;
+      }
+      if (const auto wrong = best_other(asked.route, mode)) {
+        add(mode, *wrong, stranger_weight, false);
+      }
+      const FusedScore itself = fuse_as(mode, asked.with, settings_);
+      if (itself.mode == ScoreMode::none) continue;
+      add(mode, itself.score, anchor_weight, true);
+      add(mode, 0.0F, anchor_weight, false);
     }
-    searcher_.scan(set_, settings_, signals_);
-    for (std::size_t i = 0; i < utterances.size(); ++i) {
-      searcher_.select(i);
-      add_examples(signals_[i], asked_[i], examples);
+  }
+  void fit(Calibration& calibration) const {
+    for (const ScoreMode mode : modes) {
+      const auto m = static_cast<std::size_t>(mode);
+      Sigmoid& sigmoid = calibration.sigmoids[m];
+      sigmoid = has_siblings_[m] ? fit_sigmoid(by_mode_[m], sigmoid)
+                                 : lift_above_strangers(by_mode_[m], sigmoid);
     }
   }
 
  private:
-  struct Asked {
-    std::uint32_t route = 0;
-    std::uint32_t in_route = 0;
-    std::size_t siblings = 0;  // utterances of the route that have what this one has
-    QuantisedQuery codes;
-    TokenList words;
-    std::vector<QueryWord> distinct;
-  };
-
-  QuerySignals prepare(std::uint32_t utterance, Asked& asked) {
-    asked.route = set_.route_of(utterance);
-    const RouteBlock& route = *set_.routes[asked.route];
-    asked.in_route = utterance - set_.first_utterance[asked.route];
-    std::size_t row = asked.in_route;
-    std::size_t c = 0;
-    while (row >= route.chunks[c]->size()) row -= route.chunks[c++]->size();
-    const UtteranceChunk& chunk = *route.chunks[c];
-    asked.siblings = chunk.encoder.empty() ? route.text_count : route.vector_count;
-    QuerySignals query;
-    if (!chunk.encoder.empty()) {
-      asked.codes.set(chunk.vectors.row(row));
-      query.vector = chunk.vectors.row(row).data();
-      query.codes = asked.codes.view();
-    }
-    tokenize(chunk.texts[row], asked.words);
-    distinct_words(asked.words, asked.distinct);
-    query.words = asked.distinct;
-    return query;
+  void add(ScoreMode mode, float score, float weight, bool belongs) {
+    by_mode_[static_cast<std::size_t>(mode)].push_back({score, weight, belongs});
   }
-
-  void add_examples(const QuerySignals& query, const Asked& asked, Examples& examples) {
-    const SignalScores without =
-        scorer_.score(set_, settings_, query, searcher_.words(), asked.route, asked.in_route);
-    const SignalScores with = scorer_.score(set_, settings_, query, searcher_.words(), asked.route);
-    for (const ScoreMode mode : modes) {
-      const FusedScore right = fuse_as(mode, without, settings_);
-      if (right.mode != ScoreMode::none && asked.siblings > 1) {
-        examples.add(mode, right.score, 1.0F, true);
-        examples.has_siblings[static_cast<std::size_t>(mode)] = true;
-      }
-      if (const auto wrong = best_other(asked.route, mode)) {
-        examples.add(mode, *wrong, stranger_weight, false);
-      }
-      const FusedScore itself = fuse_as(mode, with, settings_);
-      if (itself.mode == ScoreMode::none) continue;
-      examples.add(mode, itself.score, anchor_weight, true);
-      examples.add(mode, 0.0F, anchor_weight, false);
-    }
-  }
-
   std::optional<float> best_other(std::uint32_t own, ScoreMode mode) {
     for (const RankedRoute& route : searcher_.best(unfitted_, 2, mode)) {
       if (route.route != own) return route.fused.score;
@@ -143,14 +102,74 @@ class Examiner {
     return std::nullopt;
   }
 
-  const RouteSet& set_;
   const RouterSettings& settings_;
   Searcher& searcher_;
-  Scorer scorer_;
   const Calibration unfitted_ = without_fit();
-  std::vector<Asked> asked_;
-  std::vector<QuerySignals> signals_;
+  std::array<std::vector<LabelledScore>, 4> by_mode_;
+  // By mode: a route with two utterances showed what belonging looks like.
+  std::array<bool, 4> has_siblings_{};
 };
+
+// The second step: what the best route's claim is worth, whatever its mode.
+class ClaimExamples {
+ public:
+  ClaimExamples(const Calibration& calibration, const RouterSettings& settings, Searcher& searcher)
+      : calibration_(calibration), settings_(settings), searcher_(searcher) {}
+
+  void add(const LeaveOneOut::Asked& asked) {
+    // Best first: what the other routes make of it, one more than are rivals.
+    logits_.clear();
+    for (const RankedRoute& route : searcher_.best(calibration_, Rivals::most + 2)) {
+      if (route.route != asked.route) logits_.push_back(route.logit);
+    }
+    if (logits_.size() > 1) add_best(stranger_claim_weight, false);
+    const FusedScore right = fuse(asked.without, settings_);
+    if (right.mode == ScoreMode::none || asked.siblings < 2 || logits_.empty()) return;
+    const float own = calibration_.logit(right);
+    const bool found = own > logits_.front();
+    ++answered_;
+    if (found) ++found_;
+    logits_.insert(std::ranges::upper_bound(logits_, own, std::greater<>()), own);
+    add_best(1.0F, found);
+  }
+  void fit(Calibration& calibration) const {
+    if (answered_ > 0) calibration.final = fit_sigmoid(examples_, calibration.final);
+    calibration.answered = answered_;
+    if (answered_ == 0) return;
+    calibration.accuracy = static_cast<float>(found_) / static_cast<float>(answered_);
+    ReliabilityBins bins;
+    for (const LabelledScore& example : examples_) {
+      bins.add(probability(calibration.final.logit(example.score)), example.belongs,
+               example.weight);
+    }
+    calibration.expected_error = bins.expected_error();
+  }
+
+ private:
+  void add_best(float weight, bool belongs) {
+    Rivals rivals;
+    for (const float logit : std::span(logits_).subspan(1)) rivals.add(logit);
+    examples_.push_back({Calibration::claim(logits_.front(), rivals), weight, belongs});
+  }
+
+  const Calibration& calibration_;
+  const RouterSettings& settings_;
+  Searcher& searcher_;
+  std::vector<float> logits_;
+  std::vector<LabelledScore> examples_;
+  std::uint32_t answered_ = 0;
+  std::uint32_t found_ = 0;
+};
+
+// Calls `take` for each of `samples` utterances.
+void ask_samples(const RouteSet& set, const RouterSettings& settings, Searcher& searcher,
+                 std::size_t samples, const std::function<void(const LeaveOneOut::Asked&)>& take) {
+  LeaveOneOut asker(set, searcher);
+  for_each_sample(set, samples, [&](std::span<const std::uint32_t> utterances) {
+    asker.scan(settings, utterances);
+    for (std::size_t i = 0; i < utterances.size(); ++i) take(asker.select(i));
+  });
+}
 
 }  // namespace
 
@@ -177,23 +196,29 @@ Calibration fit_calibration(const RouteSet& set, const RouterSettings& settings,
   if (count == 0) return calibration;
   const std::size_t affordable = std::max(calibration_budget / count, min_calibration_samples);
   const std::size_t samples = std::min({count, affordable, max_calibration_samples});
-  Examples examples;
-  Examiner examiner(set, settings, searcher);
-  std::vector<std::uint32_t> utterances;
-  for (std::size_t i = 0; i < samples; ++i) {
-    utterances.push_back(static_cast<std::uint32_t>(i * count / samples));
-    if (utterances.size() < Searcher::queries_at_once(set) && i + 1 < samples) continue;
-    examiner.ask(utterances, examples);
-    utterances.clear();
-  }
   calibration.samples = static_cast<std::uint32_t>(samples);
-  for (const ScoreMode mode : modes) {
-    const auto m = static_cast<std::size_t>(mode);
-    Sigmoid& sigmoid = calibration.sigmoids[m];
-    sigmoid = examples.has_siblings[m] ? fit_sigmoid(examples.by_mode[m], sigmoid)
-                                       : lift_above_strangers(examples.by_mode[m], sigmoid);
+  if (settings.aggregation == Aggregation::automatic) {
+    choose_aggregation(set, settings, searcher, samples, calibration);
   }
+  const RouterSettings decided = calibration.decide(settings);
+  SignalExamples signals(decided, searcher);
+  ask_samples(set, decided, searcher, samples,
+              [&signals](const LeaveOneOut::Asked& asked) { signals.add(asked); });
+  signals.fit(calibration);
+  ClaimExamples claims(calibration, decided, searcher);
+  ask_samples(set, decided, searcher, samples,
+              [&claims](const LeaveOneOut::Asked& asked) { claims.add(asked); });
+  claims.fit(calibration);
   return calibration;
+}
+
+RouterSettings Calibration::decide(const RouterSettings& settings) const noexcept {
+  RouterSettings decided = settings;
+  if (settings.aggregation != Aggregation::automatic) return decided;
+  decided.aggregation = aggregation;
+  decided.top_k = top_k;
+  decided.prototype_weight_e4 = prototype_weight_e4;
+  return decided;
 }
 
 bool wants_refit(const Calibration& calibration, const RouteSet& set,

@@ -34,32 +34,51 @@ std::span<float> DenseSearch::rows_of(std::size_t query, std::uint32_t route) no
 void DenseSearch::scan(const RouteSet& set, const RouterSettings& settings,
                        std::span<const QuerySignals* const> queries) {
   set_ = &set;
-  aggregation_ = settings.aggregation;
-  top_k_ = settings.aggregation == Aggregation::max ? 1 : settings.top_k;
   route_count_ = set.routes.size();
   grow_to(route_bounds_, queries.size() * route_count_);
   vectors_.clear();
   for (const QuerySignals* query : queries) vectors_.push_back(query->vector);
-  if (is_per_route()) {
-    score_centroids(queries);
-  } else {
-    scan_rows(queries);
+  tenants_ = make_aggregator(settings.aggregation, settings);
+  centroids_only_ = !tenants_.needs_rows() && !set.has_own_aggregations &&
+                    settings.aggregation != Aggregation::automatic;
+  if (!centroids_only_) scan_rows(queries);
+  aggregate(settings);
+}
+
+void DenseSearch::aggregate(const RouterSettings& settings) {
+  tenants_ = make_aggregator(settings.aggregation, settings);
+  own_.clear();
+  if (set_->has_own_aggregations) {
+    for (const auto& route : set_->routes) {
+      own_.push_back(make_aggregator(route->aggregation.value_or(settings.aggregation), settings));
+    }
   }
+  if (centroids_only_) {
+    has_closer_bound_ = false;
+    score_centroids(vectors_.size());
+    return;
+  }
+  has_closer_bound_ =
+      !own_.empty() || tenants_.needs_centroid() || (tenants_.k != 1 && tenants_.k != 3);
+  find_route_bounds(vectors_.size());
 }
 
 // One row a route says all: the mean is the centroid, made shorter.
-void DenseSearch::score_centroids(std::span<const QuerySignals* const> queries) {
-  for (std::size_t r = 0; r < route_count_; ++r) {
-    const RouteBlock& route = *set_->routes[r];
-    const float length = aggregation_ == Aggregation::mean ? route.mean_length : 1.0F;
-    for (std::size_t q = 0; q < queries.size(); ++q) {
-      float score = 0;
-      if (route.centroid.rows() != 0) {
-        kernels_->dot_rows(vectors_[q], route.centroid.data(), 1, route.centroid.stride(), &score);
-      }
-      route_bounds_[q * route_count_ + r] = score * length;
+void DenseSearch::score_centroids(std::size_t queries) {
+  for (std::uint32_t r = 0; r < route_count_; ++r) {
+    for (std::size_t q = 0; q < queries; ++q) {
+      route_bounds_[q * route_count_ + r] = centroid_score(q, r, tenants_);
     }
   }
+}
+
+float DenseSearch::centroid_score(std::size_t query, std::uint32_t route,
+                                  const Aggregator& how) const noexcept {
+  const RouteBlock& block = *set_->routes[route];
+  if (block.centroid.rows() == 0) return 0;
+  float score = 0;
+  kernels_->dot_rows(vectors_[query], block.centroid.data(), 1, block.centroid.stride(), &score);
+  return score * (how.as_mean ? block.mean_length : 1.0F);
 }
 
 void DenseSearch::scan_rows(std::span<const QuerySignals* const> queries) {
@@ -80,16 +99,23 @@ void DenseSearch::scan_rows(std::span<const QuerySignals* const> queries) {
     }
     kernels_->scan_batch(codes_, rows, outputs_.data());
   }
-  for (std::size_t q = 0; q < queries.size(); ++q) {
+}
+
+void DenseSearch::find_route_bounds(std::size_t queries) {
+  for (std::size_t q = 0; q < queries; ++q) {
     for (std::uint32_t r = 0; r < route_count_; ++r) {
-      route_bounds_[q * route_count_ + r] = bound_of_rows(rows_of(q, r));
+      const std::span<const float> bounds = rows_of(q, r);
+      const Aggregator& how = aggregator_of(r);
+      const float largest = how.needs_rows() ? largest_bound(bounds, how.k) : 0.0F;
+      const float centroid = how.needs_centroid() ? centroid_bound(bounds, r, how) : 0.0F;
+      route_bounds_[q * route_count_ + r] = how.mix(centroid, largest);
     }
   }
 }
 
-float DenseSearch::bound_of_rows(std::span<const float> bounds) const noexcept {
+float DenseSearch::largest_bound(std::span<const float> bounds, std::size_t k) const noexcept {
   if (bounds.empty()) return 0;
-  if (top_k_ == 3 && bounds.size() >= 3) {
+  if (k == 3 && bounds.size() >= 3) {
     const ThreeLargest best = three_largest(bounds);
     return (best.first + best.second + best.third) / 3.0F;
   }
@@ -97,21 +123,59 @@ float DenseSearch::bound_of_rows(std::span<const float> bounds) const noexcept {
   return kernels_->largest(bounds.data(), bounds.size());
 }
 
+// The centroid's product is the mean of the rows' products, made longer; so the mean of their
+// bounds is a bound without another vector being read, but for what so many float operations may
+// round off.
+float DenseSearch::centroid_bound(std::span<const float> bounds, std::uint32_t route,
+                                  const Aggregator& how) const noexcept {
+  const RouteBlock& block = *set_->routes[route];
+  if (block.centroid.rows() == 0) return 0;
+  constexpr std::size_t lanes = 16;
+  float sums[lanes] = {};
+  std::size_t i = 0;
+  for (; i + lanes <= bounds.size(); i += lanes) {
+    for (std::size_t lane = 0; lane < lanes; ++lane) sums[lane] += bounds[i + lane];
+  }
+  for (std::size_t lane = 0; i < bounds.size(); ++i, ++lane) sums[lane] += bounds[i];
+  float sum = 0;
+  for (const float part : sums) sum += part;
+  const auto operations = static_cast<float>(bounds.size() + 2 * set_->dimension + 64);
+  const float rounding = operations * 1.2e-7F;
+  const float mean = sum / static_cast<float>(bounds.size()) + rounding;
+  const float most = how.as_mean ? block.mean_length : 1.0F;  // of a product with a unit vector
+  return std::min(how.as_mean ? mean : mean / block.mean_length, most) + rounding;
+}
+
 float DenseSearch::closer_bound(std::size_t query, std::uint32_t route) {
+  const Aggregator& how = aggregator_of(route);
   const std::span<const float> bounds = rows_of(query, route);
-  values_.assign(bounds.begin(), bounds.end());
-  return mean_of_largest(values_, top_k_);
+  float largest = 0;
+  if (how.needs_rows()) {
+    if (how.k == 1) {
+      largest = largest_bound(bounds, 1);
+    } else {
+      values_.assign(bounds.begin(), bounds.end());
+      largest = mean_of_largest(values_, how.k);
+    }
+  }
+  return how.mix(how.needs_centroid() ? centroid_score(query, route, how) : 0.0F, largest);
+}
+
+float DenseSearch::exact(std::size_t query, std::uint32_t route) {
+  if (centroids_only_) return bound(query, route);
+  const Aggregator& how = aggregator_of(route);
+  const float largest = how.needs_rows() ? exact_largest(query, route, how.k) : 0.0F;
+  return how.mix(how.needs_centroid() ? centroid_score(query, route, how) : 0.0F, largest);
 }
 
 // The rows with the k highest bounds are multiplied first; then every other row whose bound reaches
 // the k-th best product so far. A row that is left out is below k others, so the k largest are the
 // same numbers as among all.
-float DenseSearch::exact(std::size_t query, std::uint32_t route) {
-  if (is_per_route()) return bound(query, route);
+float DenseSearch::exact_largest(std::size_t query, std::uint32_t route, std::size_t top_k) {
   const std::span<float> bounds = rows_of(query, route);
   const RouteBlock& block = *set_->routes[route];
   const std::size_t stride = padded_row(set_->dimension);
-  const std::size_t k = std::min(top_k_, bounds.size());
+  const std::size_t k = std::min(top_k, bounds.size());
   if (k == 0) return 0;
   values_.clear();  // a heap, the least on top
   used_.clear();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "shared/contract/tenant_settings.h"
+#include "worker/router/aggregate.h"
 #include "worker/router/kernels/kernels.h"
 #include "worker/router/query.h"
 #include "worker/router/route_set.h"
@@ -25,6 +26,9 @@ class DenseSearch {
   // borrowed until the next call.
   void scan(const RouteSet& set, const RouterSettings& settings,
             std::span<const QuerySignals* const> queries);
+  // The same queries with another aggregation, from the rows as they were read; scan() was called
+  // with Aggregation::automatic, which reads them whatever is aggregated then.
+  void aggregate(const RouterSettings& settings);
 
   // How many queries scan() should be given at once, so that its memory stays within some MiB.
   [[nodiscard]] static std::size_t queries_at_once(const RouteSet& set) noexcept;
@@ -34,9 +38,7 @@ class DenseSearch {
     return route_bounds_[query * route_count_ + route];
   }
   // Whether closer_bound() says more than bound().
-  [[nodiscard]] bool has_closer_bound() const noexcept {
-    return !is_per_route() && top_k_ != 1 && top_k_ != 3;
-  }
+  [[nodiscard]] bool has_closer_bound() const noexcept { return has_closer_bound_; }
   // A bound that is lower and costs more; still not below the exact score.
   [[nodiscard]] float closer_bound(std::size_t query, std::uint32_t route);
   // The score as the definition in aggregate.h has it.
@@ -48,17 +50,25 @@ class DenseSearch {
     float bound;
   };
   void scan_rows(std::span<const QuerySignals* const> queries);
-  [[nodiscard]] float bound_of_rows(std::span<const float> bounds) const noexcept;
-  void score_centroids(std::span<const QuerySignals* const> queries);
-  [[nodiscard]] bool is_per_route() const noexcept {
-    return aggregation_ == Aggregation::mean || aggregation_ == Aggregation::centroid;
+  void score_centroids(std::size_t queries);
+  void find_route_bounds(std::size_t queries);
+  [[nodiscard]] const Aggregator& aggregator_of(std::uint32_t route) const noexcept {
+    return own_.empty() ? tenants_ : own_[route];
   }
+  [[nodiscard]] float centroid_score(std::size_t query, std::uint32_t route,
+                                     const Aggregator& how) const noexcept;
+  [[nodiscard]] float centroid_bound(std::span<const float> bounds, std::uint32_t route,
+                                     const Aggregator& how) const noexcept;
+  [[nodiscard]] float largest_bound(std::span<const float> bounds, std::size_t k) const noexcept;
+  [[nodiscard]] float exact_largest(std::size_t query, std::uint32_t route, std::size_t top_k);
   [[nodiscard]] std::span<float> rows_of(std::size_t query, std::uint32_t route) noexcept;
 
   const Kernels* kernels_;
   const RouteSet* set_ = nullptr;
-  Aggregation aggregation_ = Aggregation::max;
-  std::size_t top_k_ = 1;  // 1 for Aggregation::max
+  Aggregator tenants_;
+  std::vector<Aggregator> own_;  // one a route; empty: no route has its own
+  bool centroids_only_ = false;  // then bounds are scores, and no row was read
+  bool has_closer_bound_ = false;
   std::size_t route_count_ = 0;
   std::size_t row_stride_ = 0;
   std::vector<const float*> vectors_;  // one a query

@@ -127,6 +127,8 @@ std::shared_ptr<const RouteBlock> build_route(const RouteDefinition& route,
   block->metadata = route.metadata;
   block->threshold = route.threshold;
   block->tags = route.tags;
+  block->aggregation = route.aggregation;
+  block->priority = route.priority;
   append(*block, route.utterances, dimension);
   if (block->chunks.empty()) block->chunks.push_back(make_chunk(nullptr, {}, {}, dimension));
   return block;
@@ -141,6 +143,8 @@ std::shared_ptr<const RouteBlock> append_utterances(const RouteBlock& base,
   block->metadata = base.metadata;
   block->threshold = base.threshold;
   block->tags = base.tags;
+  block->aggregation = base.aggregation;
+  block->priority = base.priority;
   block->chunks = base.chunks;
   block->utterance_count = base.utterance_count;
   block->vector_count = base.vector_count;
@@ -156,7 +160,7 @@ std::shared_ptr<const RouteBlock> append_utterances(const RouteBlock& base,
 }
 
 RouteDefinition RouteBlock::definition(bool with_vectors) const {
-  RouteDefinition route{id, description, metadata, threshold, tags, {}};
+  RouteDefinition route{id, description, metadata, threshold, tags, {}, aggregation, priority};
   route.utterances.reserve(utterance_count);
   for (const auto& chunk : chunks) {
     for (std::size_t i = 0; i < chunk->size(); ++i) {

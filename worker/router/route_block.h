@@ -45,6 +45,8 @@ struct RouteBlock {
   std::string metadata;
   std::optional<float> threshold;
   std::vector<std::string> tags;
+  std::optional<Aggregation> aggregation;
+  std::int32_t priority = 0;
   std::vector<std::shared_ptr<const UtteranceChunk>> chunks;  // at least one
   std::size_t utterance_count = 0;
   std::size_t vector_count = 0;

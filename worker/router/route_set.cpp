@@ -99,6 +99,10 @@ std::shared_ptr<const RouteSet> build_route_set(
     positions->resize(count + 1);
   }
   set->has_text.resize(count);
+  for (const auto& route : set->routes) {
+    if (route->aggregation) set->has_own_aggregations = true;
+    if (route->priority != 0) set->has_priorities = true;
+  }
   for (PlannedSegment& planned : plan) {
     if (!planned.kept) {
       planned.kept = build_segment(std::move(planned.parts), dimension, set->average_length);

@@ -41,10 +41,12 @@ struct RouteSet {
   std::vector<PlacedPart> parts;
   std::size_t vector_count = 0;
   std::size_t text_count = 0;
-  double documents = 0;         // utterances with words
-  double average_length = 1;    // words an utterance
-  std::string encoder;          // of every vector; empty without vectors
-  bool mixed_encoders = false;  // then nothing dense can be compared
+  double documents = 0;               // utterances with words
+  double average_length = 1;          // words an utterance
+  std::string encoder;                // of every vector; empty without vectors
+  bool mixed_encoders = false;        // then nothing dense can be compared
+  bool has_own_aggregations = false;  // of a route
+  bool has_priorities = false;        // likewise, other than 0
 
   [[nodiscard]] std::size_t utterance_count() const noexcept { return first_utterance.back(); }
   // Index into routes.

@@ -21,17 +21,13 @@ SignalScores Scorer::score(const RouteSet& set, const RouterSettings& settings,
 
 float Scorer::dense_score(const RouteBlock& route, const RouterSettings& settings,
                           const float* vector, std::optional<std::uint32_t> left_out) {
-  switch (settings.aggregation) {
-    case Aggregation::centroid:
-      return centroid_score(route, false, vector, left_out);
-    case Aggregation::mean:
-      return centroid_score(route, true, vector, left_out);
-    case Aggregation::max:
-      return mean_of_largest(similarities(route, vector, left_out), 1);
-    case Aggregation::top_k_mean:
-      break;
-  }
-  return mean_of_largest(similarities(route, vector, left_out), settings.top_k);
+  const Aggregator how =
+      make_aggregator(route.aggregation.value_or(settings.aggregation), settings);
+  const float largest =
+      how.needs_rows() ? mean_of_largest(similarities(route, vector, left_out), how.k) : 0.0F;
+  const float centroid =
+      how.needs_centroid() ? centroid_score(route, how.as_mean, vector, left_out) : 0.0F;
+  return how.mix(centroid, largest);
 }
 
 float Scorer::centroid_score(const RouteBlock& route, bool as_mean, const float* vector,

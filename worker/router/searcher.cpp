@@ -24,6 +24,11 @@ void Searcher::scan(const RouteSet& set, const RouterSettings& settings,
   if (!with_vector_.empty()) dense_.scan(set, settings, with_vector_);
 }
 
+void Searcher::aggregate(const RouterSettings& settings) {
+  settings_ = &settings;
+  if (!with_vector_.empty()) dense_.aggregate(settings);
+}
+
 void Searcher::select(std::size_t query) {
   selected_ = query;
   words_.look_up(*set_, queries_[query].words, settings_->lexical_weight > 0);

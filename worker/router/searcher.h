@@ -36,6 +36,9 @@ class Searcher {
   // queries_at_once() of them.
   void scan(const RouteSet& set, const RouterSettings& settings,
             std::span<const QuerySignals> queries);
+  // Of the last scan(), which was with Aggregation::automatic: as if it had been with `settings`,
+  // whose weights are the same. Before select().
+  void aggregate(const RouterSettings& settings);
   [[nodiscard]] static std::size_t queries_at_once(const RouteSet& set) noexcept {
     return DenseSearch::queries_at_once(set);
   }

@@ -33,7 +33,15 @@ RouteDecision decide(const RouteSnapshot& snapshot, const RouteQuery& query,
   const RankedRoute& best = ranked.front();
   const RouteBlock& best_route = *routes[best.route];
   RouteDecision decision = fall_back(snapshot, RouteReason::below_threshold);
-  decision.confidence = evidence * probability(best.logit);
+  const auto confidence = [&](std::size_t i) {
+    Rivals rivals;
+    for (std::size_t other = 0; other < ranked.size(); ++other) {
+      if (rivals.count == Rivals::most) break;
+      if (other != i) rivals.add(ranked[other].logit);
+    }
+    return evidence * snapshot.calibration.confidence(ranked[i].logit, rivals);
+  };
+  decision.confidence = confidence(0);
   decision.threshold = best_route.threshold.value_or(snapshot.settings.router.threshold);
   decision.scores = scores_of(best);
   if (decision.confidence >= decision.threshold) {
@@ -46,8 +54,7 @@ RouteDecision decide(const RouteSnapshot& snapshot, const RouteQuery& query,
   if (end > first) decision.alternatives.reserve(end - first);
   for (std::size_t i = first; i < end; ++i) {
     const RankedRoute& other = ranked[i];
-    decision.alternatives.push_back(
-        {routes[other.route]->id, evidence * probability(other.logit), scores_of(other)});
+    decision.alternatives.push_back({routes[other.route]->id, confidence(i), scores_of(other)});
   }
   return decision;
 }
@@ -110,7 +117,7 @@ void TenantRouter::prepare(const RouteSnapshot& snapshot, std::span<const RouteQ
     prepared_[i].status = prepare_one(snapshot, queries[i], prepared_[i], signals_[i]);
     if (!prepared_[i].status) signals_[i] = {};
   }
-  searcher_.scan(*snapshot.set, snapshot.settings.router, signals_);
+  searcher_.scan(*snapshot.set, snapshot.scoring, signals_);
 }
 
 Status TenantRouter::prepare_one(const RouteSnapshot& snapshot, const RouteQuery& query,
@@ -176,8 +183,8 @@ Result<RouteDecision> TenantRouter::answer(const RouteSnapshot& snapshot, const 
   if (snapshot.set->routes.empty()) return fall_back(snapshot, RouteReason::no_routes);
   const QuerySignals& signals = signals_[index];
   searcher_.select(index);
-  const auto ranked =
-      searcher_.best(snapshot.calibration, std::size_t{query.alternatives_limit} + 1);
+  const auto ranked = searcher_.best(
+      snapshot.calibration, std::max<std::size_t>(query.alternatives_limit + 1, Rivals::most + 1));
   const bool nothing_found =
       ranked.empty() || (signals.vector == nullptr && ranked.front().fused.score <= 0);
   if (nothing_found) return fall_back(snapshot, RouteReason::no_signal);

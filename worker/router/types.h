@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "shared/contract/tenant_settings.h"
+
 namespace tenantd {
 
 // An example sentence of a route: a text, a vector, or both.
@@ -28,6 +30,8 @@ struct RouteDefinition {
   std::optional<float> threshold;  // confidence in [0,1]; none: the tenant's. 0 is a threshold
   std::vector<std::string> tags;
   std::vector<Utterance> utterances;
+  std::optional<Aggregation> aggregation;  // none: the tenant's; never automatic
+  std::int32_t priority = 0;               // the higher goes first among equals
   friend bool operator==(const RouteDefinition&, const RouteDefinition&) = default;
 };
 

@@ -150,8 +150,12 @@ Status validate_settings(const TenantSettings& settings) {
     return refuse("router.weights", "are both 0");
   }
   if (router.top_k == 0) return refuse("router.top_k", "is 0");
+  if (router.margin_e4 > 10'000) return refuse("router.margin", "is outside 0 to 1");
+  if (router.prototype_weight_e4 > 10'000) {
+    return refuse("router.prototype_weight", "is outside 0 to 1");
+  }
   if (static_cast<std::uint8_t>(router.aggregation) >
-      static_cast<std::uint8_t>(Aggregation::centroid)) {
+      static_cast<std::uint8_t>(Aggregation::automatic)) {
     return refuse("router.aggregation", "is unknown");
   }
   if (!router.encoder.valid() || !router.fallback_route.valid() || !settings.tenant_id.valid()) {

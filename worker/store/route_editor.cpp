@@ -39,7 +39,8 @@ std::size_t count_new_utterances(std::span<const RouteEdit> edits) noexcept {
 
 bool scores_alike(const RouterSettings& a, const RouterSettings& b) noexcept {
   return a.dense_weight == b.dense_weight && a.lexical_weight == b.lexical_weight &&
-         a.aggregation == b.aggregation && a.top_k == b.top_k;
+         a.aggregation == b.aggregation && a.top_k == b.top_k &&
+         a.prototype_weight_e4 == b.prototype_weight_e4;
 }
 
 }  // namespace
@@ -100,7 +101,7 @@ Result<RouteEditor> RouteEditor::open(const ExecutionContext& context, TenantSto
     // An encoder that is not here any more leaves the words to decide.
     first->encoder = shelf.open(loaded->encoder, loaded->dimension).value_or(EncoderPtr());
   }
-  first->calibration = fit_calibration(*first->set, first->settings.router, editor.searcher_);
+  calibrate(*first, editor.searcher_);
   if (first->encoder != nullptr) editor.session_ = first->encoder->open_session();
   editor.current_ = std::move(first);
   if (editor.current_->reencoding) editor.begin_reencoding(context, std::move(*target));
@@ -145,7 +146,7 @@ Status RouteEditor::take_over(const ExecutionContext& context) {
   next->encoder = reencoding_->target();
   next->version = *version;
   next->set = build_route_set(std::move(loaded->blocks), wanted_.dimension);
-  next->calibration = fit_calibration(*next->set, wanted_, searcher_);
+  calibrate(*next, searcher_);
   session_ = next->encoder->open_session();
   reencoding_.reset();
   progress_->set({});
@@ -189,11 +190,11 @@ Result<EditOutcome> RouteEditor::apply(const ExecutionContext& context,
   next->version = *version;
   next->edited_since_fit = current_->edited_since_fit + count_new_utterances(edits);
   next->calibration = current_->calibration;
-  if (wants_refit(current_->calibration, *set, next->edited_since_fit)) {
-    next->calibration = fit_calibration(*set, next->settings.router, searcher_);
-    next->edited_since_fit = 0;
-  }
+  next->scoring = current_->scoring;
   next->set = std::move(set);
+  if (wants_refit(current_->calibration, *next->set, next->edited_since_fit)) {
+    calibrate(*next, searcher_);
+  }
   if (reencoding_) {
     for (const RouteEdit& edit : edits) {
       if (edit.kind != RouteEditKind::add_utterances) reencoding_->forget(edit.route.id);
@@ -334,10 +335,7 @@ Status RouteEditor::apply_settings(const ExecutionContext& context,
   next->settings = settings;
   next->settings.router.dimension = now.dimension;  // of the vectors that answer
   next->settings.router.encoder = now.encoder;
-  if (!scores_alike(settings.router, now)) {
-    next->calibration = fit_calibration(*next->set, next->settings.router, searcher_);
-    next->edited_since_fit = 0;
-  }
+  if (!scores_alike(settings.router, now)) calibrate(*next, searcher_);
   wanted_ = settings.router;
   return publish(context, std::move(next));
 }
@@ -345,8 +343,7 @@ Status RouteEditor::apply_settings(const ExecutionContext& context,
 Result<bool> RouteEditor::settle(const ExecutionContext& context) {
   if (current_->edited_since_fit == 0) return false;
   auto next = std::make_shared<RouteSnapshot>(*current_);
-  next->calibration = fit_calibration(*next->set, next->settings.router, searcher_);
-  next->edited_since_fit = 0;
+  calibrate(*next, searcher_);
   if (Status status = publish(context, std::move(next)); !status) return fail(status.error());
   return true;
 }

@@ -39,7 +39,7 @@ TEST_CASE("one line is a tenant, with its plan's defaults") {
   CHECK(config->resources.memory_max_bytes == 256 * mebibyte);
   CHECK(config->resources.pids_max == 64);
   CHECK(config->access.operators);
-  CHECK(config->router.aggregation == Aggregation::top_k_mean);
+  CHECK(config->router.aggregation == Aggregation::automatic);
   CHECK(config->not_enforced.empty());
   const ResourceLimits limits = to_resource_limits(*config);
   CHECK(limits.memory_high_bytes == 224 * mebibyte);

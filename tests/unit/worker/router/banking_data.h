@@ -23,11 +23,10 @@ struct BankingData {
   std::vector<LabelledQuery> queries;
 };
 
-// Empty where TENANTD_TEST_DATA does not lead to the files: the caller skips, saying so.
-inline BankingData read_banking_data(const std::string& directory) {
+// `base`.tsv with `base`.d384.f32. Empty where they are not: the caller skips, saying so.
+inline BankingData read_labelled_data(const std::string& base) {
   constexpr std::size_t dimension = 384;
   BankingData data;
-  const std::string base = directory + "/banking77_dev_potion";
   std::FILE* lines = std::fopen((base + ".tsv").c_str(), "re");
   std::FILE* vectors = std::fopen((base + ".d384.f32").c_str(), "rbe");
   std::map<std::string, RouteDefinition> routes;
@@ -46,7 +45,7 @@ inline BankingData read_banking_data(const std::string& directory) {
       if (std::fread(vector.data(), sizeof(float), dimension, vectors) != dimension) break;
       if (columns[1] == "query") {
         data.queries.push_back({columns[2], columns[3], std::move(vector)});
-      } else {
+      } else if (columns[1] == "route") {
         RouteDefinition& route = routes[columns[2]];
         route.id = columns[2];
         route.utterances.push_back({columns[3], std::move(vector), "potion"});
@@ -57,6 +56,10 @@ inline BankingData read_banking_data(const std::string& directory) {
   if (vectors != nullptr) std::fclose(vectors);
   for (auto& [id, route] : routes) data.routes.push_back(std::move(route));
   return data;
+}
+
+inline BankingData read_banking_data(const std::string& directory) {
+  return read_labelled_data(directory + "/banking77_dev_potion");
 }
 
 }  // namespace tenantd::fixtures

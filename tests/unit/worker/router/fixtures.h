@@ -58,7 +58,7 @@ inline SnapshotPtr snapshot(const std::vector<RouteDefinition>& definitions,
   snapshot->encoder =
       EncoderShelf().open(tenant_encoder_id(settings.router), settings.router.dimension).value();
   Searcher searcher;
-  snapshot->calibration = fit_calibration(*snapshot->set, settings.router, searcher);
+  calibrate(*snapshot, searcher);
   snapshot->version = 1;
   return snapshot;
 }

@@ -22,7 +22,8 @@ struct World {
 
   explicit World(std::uint32_t seed) : random(seed) {
     for (int i = 0; i < 4; ++i) themes.push_back(random_vector(random, dimension));
-    tenant.router.aggregation = static_cast<Aggregation>(random() % 4);
+    tenant.router.aggregation = static_cast<Aggregation>(random() % 6);
+    tenant.router.prototype_weight_e4 = static_cast<std::uint16_t>(random() % 3 * 3333);
     constexpr std::uint16_t ks[] = {1, 2, 3, 5, 9, 40};
     tenant.router.top_k = ks[random() % 6];
     constexpr float weights[] = {0.0F, 0.3F, 0.7F, 1.0F};
@@ -60,6 +61,7 @@ struct World {
   RouteDefinition route(const std::string& id, std::size_t most) {
     RouteDefinition made;
     made.id = id;
+    if (random() % 16 == 0) made.aggregation = static_cast<Aggregation>(random() % 5);
     for (std::size_t n = 1 + random() % most; n > 0; --n) made.utterances.push_back(utterance());
     return made;
   }
@@ -94,10 +96,10 @@ std::vector<RankedRoute> rank_all(const RouteSnapshot& current, const QuerySigna
   words.look_up(*current.set, query.words, true);
   std::vector<RankedRoute> ranked;
   for (std::uint32_t r = 0; r < current.set->routes.size(); ++r) {
-    SignalScores signals = scorer.score(*current.set, current.settings.router, query, words, r);
+    SignalScores signals = scorer.score(*current.set, current.scoring, query, words, r);
     if (only == ScoreMode::dense) signals.has_lexical = false;
     if (only == ScoreMode::lexical) signals.has_dense = false;
-    const FusedScore fused = fuse(signals, current.settings.router);
+    const FusedScore fused = fuse(signals, current.scoring);
     if (fused.mode == ScoreMode::none || (only && fused.mode != *only)) continue;
     ranked.push_back({r, current.calibration.logit(fused), fused, signals});
   }
@@ -115,7 +117,7 @@ void check_search(World& world, const RouteSnapshot& current) {
   }
   for (const Kernels* kernels : runnable_kernels()) {
     Searcher searcher(*kernels);
-    searcher.scan(*current.set, current.settings.router, signals);
+    searcher.scan(*current.set, current.scoring, signals);
     for (std::size_t q = 0; q < batch; ++q) {
       searcher.select(q);
       for (const std::optional<ScoreMode> only :
