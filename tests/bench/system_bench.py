@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""The whole system's figures: call latency, file → first answer, reload, memory, cold start of 100 tenants, idle CPU.
+"""The whole system's figures: the path of a request, open loop, kill -9, file → first answer, reload, memory, cold
+start of 100 tenants, idle CPU.
 
-usage: system_bench.py [--rounds N] [--tenants N] [--idle-seconds N] [--json FILE]     (TENANTD_BUILD must name the build)
+usage: system_bench.py [--rounds N] [--calls N] [--tenants N] [--idle-seconds N] [--json FILE]
+       (TENANTD_BUILD must name the build)
 Prints a table; every figure carries its unit and its number of runs. Ratios are to a direct socketpair stream of the
 same round.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -48,22 +52,83 @@ def children_of(pid):
     return found
 
 
-def bench_calls(rounds):
+def cpu_group_of(pid):
+    """The directory of the control group that schedules the process; None without one."""
+    for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for mount in (["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"] if "cpu" in controllers.split(",")
+                      else ["/sys/fs/cgroup"] if not controllers else []):
+            directory = pathlib.Path(mount + path)
+            if path != "/" and (directory / "cgroup.procs").exists() and (
+                    (directory / "cpu.shares").exists() or (directory / "cpu.stat").exists()):
+                return str(directory)
+    return None
+
+
+def pin(pid, cpus):
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), cpus)
+
+
+@contextlib.contextmanager
+def running_tenants(count):
+    """Tenants without routes: their answers need no computing."""
     daemon = Daemon()
     try:
-        daemon.write_tenant("bench", dimension=384, encoder="given")
+        names = [f"bench-{i}" for i in range(count)]
+        for name in names:
+            daemon.write_tenant(name, dimension=384, encoder="given")
         daemon.start()
-        daemon.wait_state("bench", "running")
-        routes = "".join(json.dumps({"id": f"r{i}", "utterances": [
-            {"text": f"route {i}", "embedding": [float((i * 37 + j * 11) % 97 - 48) for j in range(384)]}]})
-            + "\n" for i in range(8))
-        daemon.ctl("routes", "import", "bench", "-", stdin=routes)
-        done = subprocess.run([str(build_directory() / "tests/bench/call_bench"), daemon.socket_path,
-                               "bench", "384", str(rounds), "4000"], capture_output=True, text=True,
-                              check=True)
-        return json.loads(done.stdout)
+        for name in names:
+            daemon.wait_state(name, "running")
+        yield daemon, names, [daemon.tenant(name)["pid"] for name in names]
     finally:
         daemon.close()
+
+
+def bench_path(rounds, calls):
+    """S: one CPU for all; X: a CPU for each side; F: four tenants at once, nobody pinned."""
+    results = {}
+    cpus = sorted(os.sched_getaffinity(0))
+    with running_tenants(4) as (daemon, names, pids):
+        for place in ("S", "X", "F"):
+            if place == "X" and len(cpus) < 2:
+                continue
+            for pid in pids:
+                pin(pid, {"S": {0}, "X": {1}, "F": set(cpus)}[place])
+            group = cpu_group_of(pids[0])
+            command = [str(build_directory() / "tests/bench/path_bench"), daemon.socket_path, ",".join(names),
+                       place, str(rounds), str(calls), *([group] if group and place != "F" else [])]
+            results[place] = json.loads(subprocess.run(command, capture_output=True, text=True,
+                                                       check=True).stdout)
+    return results
+
+
+def bench_open_loop(rates, seconds):
+    """Requests at an even rate: latency from when each was due, CPU time of client and worker a request."""
+    results = {}
+    with running_tenants(1) as (daemon, names, pids):
+        for rate in rates:
+            before = cpu_ms(pids[0])
+            report = daemon.ctl("bench", names[0], "--rate", str(rate), "--duration", f"{seconds}s",
+                                "--warm-up", "0ms", as_json=True, check=False)
+            report = report if isinstance(report, dict) else json.loads(report.stdout)
+            report["worker_cpu_us_per_request"] = (cpu_ms(pids[0]) - before) * 1e3 / max(report["answered"], 1)
+            results[rate] = report
+    return results
+
+
+def bench_kill(runs):
+    """kill -9 of a worker to the first good answer of its successor, the client's process included."""
+    helper = str(build_directory() / "tests/bench/first_answer")
+    samples = []
+    with running_tenants(runs) as (daemon, names, pids):
+        for name, pid in zip(names, pids):
+            started = time.monotonic()
+            os.kill(pid, signal.SIGKILL)
+            subprocess.run([helper, daemon.socket_path, name], check=True)
+            samples.append((time.monotonic() - started) * 1e3)
+    return samples
 
 
 def bench_first_answer(runs):
@@ -119,30 +184,50 @@ def bench_many(tenants, idle_seconds):
         workers = [info["pid"] for info in infos]
         everybody = [daemon.process.pid, *workers, *(set(children_of(daemon.process.pid)) - set(workers))]
         pss = [smaps_kib(pid, "Pss") for pid in workers]
+        supervisor_pss = smaps_kib(daemon.process.pid, "Pss")
         before = {pid: cpu_ms(pid) for pid in everybody}
         time.sleep(idle_seconds)
         idle = sum(cpu_ms(pid) - before[pid] for pid in everybody)
         return {"cold_to_ready_s": cold_s, "worker_pss_kib": statistics.median(pss),
                 "worker_pss_max_kib": max(pss), "supervisor_rss_kib": rss_kib(daemon.process.pid),
+                "supervisor_pss_kib": supervisor_pss,
                 "worker_cgroup_memory_kib": statistics.median(t["memory_bytes"] for t in infos) / 1024,
                 "idle_cpu_ms": idle, "idle_seconds": idle_seconds, "tenants": tenants}
     finally:
         daemon.close()
 
 
+PLACES = {"S": "S: client and worker on one CPU", "X": "X: a CPU for each side",
+          "F": "F: four tenants at once, nobody pinned"}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--calls", type=int, default=4000)
     parser.add_argument("--tenants", type=int, default=100)
     parser.add_argument("--idle-seconds", type=int, default=60)
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    results = {"calls": bench_calls(options.rounds)}
-    print(f"one call at a time, 1,600 B there, 64 B back (medians of {options.rounds} shuffled rounds)")
-    print(f"  {'path':<14}{'p50 µs':>9}{'p99 µs':>9}{'calls/s':>10}{'p50 ratio':>11}")
-    for name, figure in results["calls"].items():
-        print(f"  {name:<14}{figure['p50_us']:>9.1f}{figure['p99_us']:>9.1f}{figure['per_second']:>10.0f}"
-              f"{figure['p50_ratio']:>11.2f}")
+    results = {"path": bench_path(options.rounds, options.calls)}
+    print("1,600 B there, 64 B back, beside a socketpair of the same round "
+          f"(medians of {options.rounds} shuffled rounds)")
+    for place, figures in results["path"].items():
+        print(f"{PLACES[place]}\n  {'subject/in flight/at once':<30}{'p50 µs':>9}{'p99 µs':>9}{'req/s':>10}"
+              f"{'p50 ratio':>11}{'p99 ratio':>11}{'rate ratio':>12}")
+        for name, figure in figures.items():
+            print(f"  {name:<30}{figure['p50_us']:>9.2f}{figure['p99_us']:>9.1f}{figure['per_second']:>10.0f}"
+                  f"{figure['p50_ratio']:>11.3f}{figure['p99_ratio']:>11.2f}{figure['rate_ratio']:>12.2f}")
+    results["open_loop"] = bench_open_loop((100, 1000), 5)
+    for rate, report in results["open_loop"].items():
+        latency = report["latency_us"]
+        print(f"open loop, {rate}/s: p50 {latency['p50']:.1f} µs, p99 {latency['p99']:.1f} µs from when each was due; "
+              f"CPU a request: client {report['cpu_us_per_request']:.1f} µs, "
+              f"worker {report['worker_cpu_us_per_request']:.1f} µs")
+    samples = bench_kill(11)
+    results["kill_ms"] = {"p50": statistics.median(samples), "max": max(samples), "runs": len(samples)}
+    print(f"kill -9 → first good answer: p50 {statistics.median(samples):.1f} ms, max {max(samples):.1f} ms "
+          f"({len(samples)} runs, client process included)")
     samples = bench_first_answer(21)
     results["first_answer_ms"] = {"p50": statistics.median(samples), "max": max(samples), "runs": len(samples)}
     print(f"file dropped → first answer: p50 {statistics.median(samples):.1f} ms, max {max(samples):.1f} ms "
@@ -153,9 +238,9 @@ def main():
           f"max {max(samples):.1f} ms ({len(samples)} runs, client process included)")
     many = results["many"] = bench_many(options.tenants, options.idle_seconds)
     print(f"{many['tenants']} tenants from cold to ready: {many['cold_to_ready_s']:.2f} s (1 run)")
-    print(f"idle worker PSS: median {many['worker_pss_kib'] / 1024:.2f} MiB, cgroup memory median "
+    print(f"idle worker PSS: median {many['worker_pss_kib'] / 1024:.2f} MiB, its group's memory.current median "
           f"{many['worker_cgroup_memory_kib'] / 1024:.2f} MiB; supervisor RSS "
-          f"{many['supervisor_rss_kib'] / 1024:.1f} MiB")
+          f"{many['supervisor_rss_kib'] / 1024:.1f} MiB, PSS {many['supervisor_pss_kib'] / 1024:.1f} MiB")
     print(f"idle CPU of all processes over {many['idle_seconds']} s: {many['idle_cpu_ms']:.2f} ms")
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(results, indent=2) + "\n")
