@@ -1,11 +1,13 @@
 // Fuzzes what a ring's reader makes of its peer's memory. Input: 8-byte steps. The low byte of each
-// says what the peer does next (tail, head, sleep word, a header's words), the rest is the value.
+// says what the peer does next (tail, head, sleep word, cpu and doorbell, a record's words), the
+// rest is the value.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <vector>
 
+#include "shared/ring/adaptive_spin.h"
 #include "shared/ring/ring.h"
 
 namespace {
@@ -39,6 +41,10 @@ void peer_step(Memory& peer, std::uint64_t& position, std::uint64_t word) {
     case 5:
       position = value % ring_bytes & ~std::uint64_t{7};
       break;
+    case 6:
+      peer.header.cpu.store(static_cast<std::uint32_t>(value));
+      peer.header.doorbell.store(static_cast<std::uint32_t>(value >> 16U));
+      break;
     default:
       std::memcpy(peer.data.get() + position, &value, sizeof value);
       position = (position + 8) % ring_bytes;
@@ -53,6 +59,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   tenantd::RingEndpoint endpoint(
       {&own->header, own->data.get(), &peer->header, peer->data.get(), ring_bytes});
   tenantd::FrameBuffer buffer;
+  tenantd::AdaptiveSpin spin;
+  for (int i = 0; i < 8; ++i) spin.record_gap(~std::uint64_t{0});
   std::uint64_t position = 0;
   const std::byte answer[40]{};
   for (; size >= sizeof(std::uint64_t); data += sizeof(std::uint64_t), size -= 8) {
@@ -73,6 +81,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     bool wake = false;
     (void)endpoint.prepare_sleep((word & 16U) != 0, wake);
     endpoint.wake_up();
+    (void)endpoint.prepare_sleep_for_space(wake);
+    endpoint.wake_up();
+    // Whatever the peer says of its CPU: after long gaps nobody spins.
+    if (spin.should_spin(0, endpoint.peer_cpu())) std::abort();
   }
   return 0;
 }

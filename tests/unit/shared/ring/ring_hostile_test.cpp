@@ -102,6 +102,51 @@ TEST_CASE("adversarial heads never make room that is not there") {
   }
 }
 
+TEST_CASE("a lying sleep word costs one ring a lie, and none without a publication") {
+  LocalRing ring(bytes);
+  for (const std::uint32_t word : {1U, 2U, 3U, 5U, ~0U, ~0U - 3, 1U << 31U}) {
+    CAPTURE(word);
+    ring.a->header.sleep.store(word);
+    CHECK_FALSE(ring.right.publish());
+    int rings = 0;
+    for (int i = 0; i < 3; ++i) {
+      REQUIRE(ring.right.try_push(FrameHeader{}, {}).value() == PushOutcome::pushed);
+      rings += ring.right.publish() ? 1 : 0;
+    }
+    CHECK(rings == ((word & sleep_for_frames) != 0 ? 1 : 0));
+  }
+}
+
+TEST_CASE("a lying cpu or doorbell word changes nothing that is read or written") {
+  Attack attack;
+  for (const std::uint32_t word : {1U, 64U, ~0U}) {
+    attack.ring.a->header.cpu.store(word);
+    attack.ring.a->header.doorbell.store(word);
+    CHECK(attack.ring.right.peer_cpu() == word);
+    REQUIRE(attack.ring.left.try_push(FrameHeader{}, {}).has_value());
+    (void)attack.ring.left.publish();
+    CHECK(attack.ring.right.pop(attack.buffer).value().has_value());
+  }
+  CHECK(attack.ring.b->header.doorbell.load() == 0);
+}
+
+TEST_CASE("a head that goes back after it was seen is a protocol error") {
+  LocalRing ring(bytes);
+  FrameBuffer buffer;
+  const std::vector<std::byte> payload(2000);
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(ring.right.try_push(FrameHeader{}, payload).value() == PushOutcome::pushed);
+    (void)ring.right.publish();
+    REQUIRE(ring.left.pop(buffer).value().has_value());
+    (void)ring.left.publish();
+  }
+  REQUIRE(ring.right.try_push(FrameHeader{}, payload).value() == PushOutcome::pushed);
+  (void)ring.right.publish();
+  REQUIRE(ring.right.try_push(FrameHeader{}, payload).value() == PushOutcome::pushed);
+  ring.a->header.head.store(0);
+  CHECK_FALSE(ring.right.try_push(FrameHeader{}, payload).has_value());
+}
+
 TEST_CASE("what was popped is private: later writes of the peer change nothing") {
   Attack attack;
   const std::vector<std::byte> payload(64, std::byte{0x55});
