@@ -84,7 +84,8 @@ class CgroupBackend {
   [[nodiscard]] virtual Status attach(const CgroupName& name, pid_t pid) = 0;
   // What a process enters its group by: it writes "0" to each, while it has one thread only. Unlike
   // attach() that takes no lock of the whole system (cgroup_threadgroup_rwsem), which costs some
-  // ten milliseconds. v1 only; v2 has directory().
+  // ten milliseconds. The CPU's comes last: in it, it may have to wait for its quota. v1 only; v2
+  // has directory().
   [[nodiscard]] virtual Result<std::vector<UniqueFd>> entrances(const CgroupName& name) = 0;
   // For CLONE_INTO_CGROUP; v2 only. Errors: unsupported on v1.
   [[nodiscard]] virtual Result<UniqueFd> directory(const CgroupName& name) = 0;

@@ -8,6 +8,8 @@
 
 #include <array>
 #include <cerrno>
+#include <optional>
+#include <utility>
 
 #include "shared/os/process.h"
 #include "supervisor/launch/cgroup_files.h"
@@ -62,11 +64,17 @@ class CgroupV1 final : public CgroupBackend {
 
   Result<std::vector<UniqueFd>> entrances(const CgroupName& name) override {
     std::vector<UniqueFd> files;
+    std::optional<std::size_t> cpu;
+    const auto of_cpu = mounts_.v1.find("cpu");
     for (const auto& [controller, point] : mounts_.v1) {
+      // Mounted together ("cpu,cpuacct"): the same group, entered once.
+      if (of_cpu != mounts_.v1.end() && controller != "cpu" && point == of_cpu->second) continue;
       const std::string path = directory_of(controller, generation_path(name)) + "/tasks";
       files.emplace_back(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
       if (!files.back()) return fail_errno("open " + path, errno);
+      if (controller == "cpu") cpu = files.size() - 1;
     }
+    if (cpu) std::swap(files[*cpu], files.back());
     return files;
   }
 

@@ -1,6 +1,10 @@
 // Launches a static probe through the real launcher and the real jail.
 #include <sys/prctl.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
 #include "launch_fixture.h"
 
 using namespace tenantd;
@@ -119,6 +123,30 @@ TEST_CASE("quotas are in place before the first instruction, change live and go 
   CHECK(LaunchFixture::finish(*process).died_of(SIGKILL));
   CHECK(fixture.cgroups->remove(request.cgroup));
   CHECK(fixture.cgroups->list()->empty());
+}
+
+// Else a tenant that has used up its quota would keep the supervisor waiting for the new process.
+TEST_CASE_FIXTURE(LaunchFixture, "v1: the CPU's group is entered last") {
+  if (cgroups->mode() != CgroupMode::v1 && cgroups->mode() != CgroupMode::hybrid) {
+    std::puts("skipped: no v1 hierarchies here");
+    return;
+  }
+  const LaunchRequest wanted = request("nothing");
+  REQUIRE(cgroups->create(wanted.cgroup, wanted.limits).has_value());
+  const auto entrances = cgroups->entrances(wanted.cgroup);
+  REQUIRE(entrances.has_value());
+  std::vector<std::string> hierarchies;
+  for (const UniqueFd& entrance : *entrances) {
+    const std::string link = "/proc/self/fd/" + std::to_string(entrance.get());
+    hierarchies.push_back(std::filesystem::read_symlink(link).parent_path());
+  }
+  REQUIRE(cgroups->remove(wanted.cgroup).has_value());
+  REQUIRE_FALSE(hierarchies.empty());
+  const auto is_cpu = [](const std::string& path) {
+    return path.find("/cpu/") != path.npos || path.find("/cpu,") != path.npos;
+  };
+  const auto cpus = std::count_if(hierarchies.begin(), hierarchies.end(), is_cpu);
+  CHECK(cpus == (is_cpu(hierarchies.back()) ? 1 : 0));
 }
 
 TEST_CASE("a memory hog dies alone in its cgroup") {
