@@ -11,9 +11,11 @@ import os
 import pathlib
 import socket
 import struct
+import subprocess
 import time
 
-from harness import FRAME, DaemonTest, RawClient, SAMPLE_ROUTES, hello, wait_until
+from harness import (FRAME, DaemonTest, RawClient, SAMPLE_ROUTES, build_directory, hello,
+                     wait_until)
 
 STRANGER = 65533
 RING_BYTES = 256 << 10
@@ -65,6 +67,20 @@ def as_user(uid):
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
     return change
+
+
+def storm(path, mode, uid, seconds, per_second, tenant="acme"):
+    """Connections to the supervisor as another user: see tests/isolation/hostile/hello_storm.cpp."""
+    program = build_directory() / "tests/isolation/hostile/hello_storm"
+    return subprocess.Popen([str(program), path, mode, str(uid), tenant, str(seconds), str(per_second)],
+                            stdout=subprocess.PIPE, text=True)
+
+
+def storm_result(process):
+    """(latencies in microseconds, {"connected": …, "refused": …, "welcomed": …, "failed": …})"""
+    lines = process.communicate()[0].splitlines()
+    words = lines[-1].split()
+    return [int(line) for line in lines[:-1]], dict(zip(words[::2], map(int, words[1::2])))
 
 
 class RingClient(RawClient):
