@@ -163,6 +163,7 @@ Status TenantRouter::prepare_vector(const RouteSnapshot& snapshot, const RouteQu
     // A text without a word is a question that no route answers, not a malformed one.
     return {};
   }
+  if (set.routes.empty()) return {};  // checked like any other, but nothing is to be scanned
   prepared.codes.set(row);
   signals.vector = prepared.vector.data();
   signals.codes = prepared.codes.view();
