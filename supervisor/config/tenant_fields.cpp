@@ -29,7 +29,7 @@ constexpr std::uint64_t day_ms = 86'400'000;
 
 constexpr std::string_view start_names[] = {"eager", "on_demand"};
 constexpr std::string_view aggregation_names[] = {"max",      "mean",          "top_k_mean",
-                                                   "centroid", "prototype_mix", "auto"};
+                                                  "centroid", "prototype_mix", "auto"};
 constexpr std::string_view strategy_names[] = {"database_per_tenant"};
 
 using Rows = std::vector<FieldSpec>;

@@ -28,7 +28,9 @@ class OutOfMemory(unittest.TestCase):
 
     def test_it_dies_alone_and_says_so(self):
         self.daemon.write_tenant("idle", tenant_toml("idle"))
-        idle = self.daemon.wait_state("idle", "starting")
+        # The load program never says that it is ready: its process is all there is to wait for.
+        idle = wait_until(lambda: self.daemon.tenant("idle").get("pid") and self.daemon.tenant("idle"),
+                          "the sibling's process")
         self.daemon.write_tenant("hog", tenant_toml("hog", memory_max=str(LIMIT)))
         hog = self.daemon.wait_state("hog", "quarantined")
         self.assertEqual(hog["oom_deaths"], 3)

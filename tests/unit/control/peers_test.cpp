@@ -21,6 +21,8 @@ void check_refused(ControlProcess& control, const Operator& peer,
   const Operator other = control.attach();
   other.request(Ping{}, 77);
   (void)other.expect<Pong>(77);
+  REQUIRE(::shutdown(other.fd(), SHUT_WR) == 0);
+  CHECK(other.at_end());  // its place is free again
 }
 
 std::uint16_t number(MessageType type) { return static_cast<std::uint16_t>(type); }
