@@ -12,13 +12,6 @@
 #include "shared/base/clock.h"
 
 namespace tenantd::client {
-namespace {
-
-constexpr std::uint64_t ns_per_ms = 1'000'000;
-constexpr std::uint64_t never_ns = ~std::uint64_t{0};
-
-}  // namespace
-
 AsyncSession::AsyncSession(Target target, std::uint64_t timeout_ms, const Pipeline::Bounds& bounds,
                            ForkGuard guard, UniqueFd epoll, UniqueFd timer)
     : target_(std::move(target)),

@@ -122,13 +122,13 @@ Result<Attachment::Expected> Attachment::expect(MessageType type, std::uint64_t 
   if (received->progress == Progress::closed) return closed_early();
   if (received->progress == Progress::timed_out) return Expected{};
   const FrameView& frame = received->frame;
-  if (frame.header.type == static_cast<std::uint16_t>(type)) return Expected{frame.payload};
-  if (frame.header.type == static_cast<std::uint16_t>(MessageType::error)) {
+  if (is_type(frame, type)) return Expected{frame.payload};
+  if (is_type(frame, MessageType::error)) {
     const auto message = decode<ErrorMessage>(frame.payload);
     if (!message) return tl::unexpected(message.error());
     return fail(message->to_error());
   }
-  if (frame.header.type == static_cast<std::uint16_t>(MessageType::goaway)) {
+  if (is_type(frame, MessageType::goaway)) {
     return fail(ErrorCode::unavailable, "the worker is going away");
   }
   return fail(ErrorCode::protocol_error, "the server's answer to the hello has the wrong type");
@@ -202,8 +202,7 @@ Status Attachment::push_to_ring(const FrameHeader& header, std::span<const std::
     const auto stale = ring_->pop(buffer_);
     if (!stale) return tl::unexpected(stale.error());
     ring_->publish();
-    if (stale->has_value() &&
-        (*stale)->header.type == static_cast<std::uint16_t>(MessageType::goaway)) {
+    if (stale->has_value() && is_type(**stale, MessageType::goaway)) {
       sending.progress = Progress::closed;  // nothing of this request was taken
       return {};
     }

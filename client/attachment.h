@@ -17,6 +17,12 @@
 
 namespace tenantd::client {
 
+inline constexpr std::uint64_t never_ns = ~std::uint64_t{0};
+
+[[nodiscard]] inline bool is_type(const FrameView& frame, MessageType type) noexcept {
+  return frame.header.type == static_cast<std::uint16_t>(type);
+}
+
 // A copy of a credential, zeroed when it goes.
 class Secret {
  public:

@@ -12,8 +12,6 @@
 namespace tenantd::client {
 namespace {
 
-constexpr std::uint64_t ns_per_ms = 1'000'000;
-constexpr std::uint64_t never_ns = ~std::uint64_t{0};
 constexpr std::size_t max_spares = 64;
 
 Error make_error(ErrorCode code, const char* message) {
@@ -21,10 +19,6 @@ Error make_error(ErrorCode code, const char* message) {
   error.code = code;
   error.message = message;
   return error;
-}
-
-bool is_type(const FrameView& frame, MessageType type) noexcept {
-  return frame.header.type == static_cast<std::uint16_t>(type);
 }
 
 }  // namespace

@@ -12,7 +12,6 @@
 namespace tenantd::client {
 namespace {
 
-constexpr std::uint64_t ns_per_ms = 1'000'000;
 // A server that was heard of this recently is not asked again whether it is still there.
 constexpr std::uint64_t fresh_ns = 1 * ns_per_ms;
 
@@ -26,10 +25,6 @@ void sleep_until(std::uint64_t until_ns) noexcept {
   until.tv_nsec = static_cast<long>(until_ns % 1'000'000'000);
   while (::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr) == EINTR) {
   }
-}
-
-bool is_type(const FrameView& frame, MessageType type) noexcept {
-  return frame.header.type == static_cast<std::uint16_t>(type);
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 repo_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly repo_root
+# Another clone's objects serve here too: paths in a build are relative.
+export CCACHE_NOHASHDIR=1
 
 say() { printf '\n==> %s\n' "$*"; }
 note() { printf '    %s\n' "$*"; }

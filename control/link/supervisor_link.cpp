@@ -9,7 +9,6 @@ namespace tenantd {
 namespace {
 
 constexpr std::uint64_t expiry_tick_ms = 100;
-constexpr std::uint64_t ns_per_ms = 1'000'000;
 
 tl::unexpected<Error> unavailable(std::string message) {
   auto error = fail(ErrorCode::unavailable, std::move(message));

@@ -74,6 +74,14 @@ using Status = Result<void>;
   error.hint = std::move(hint);
   return tl::unexpected<Error>(std::move(error));
 }
+// invalid_argument about one field of what was asked.
+[[nodiscard]] inline tl::unexpected<Error> fail_field(std::string field, std::string message) {
+  Error error;
+  error.code = ErrorCode::invalid_argument;
+  error.field = std::move(field);
+  error.message = std::move(message);
+  return tl::unexpected<Error>(std::move(error));
+}
 // "<what>: <strerror>" with ErrorCode::internal. `saved_errno` must be read before anything else.
 [[nodiscard]] tl::unexpected<Error> fail_errno(std::string_view what, int saved_errno);
 

@@ -11,8 +11,6 @@
 namespace tenantd {
 namespace {
 
-std::uint64_t now_ms() noexcept { return monotonic_ns() / 1'000'000; }
-
 // To answer on, should the hand-over fail. Empty when descriptors run out: then there is no answer.
 UniqueFd copy_of(const UniqueFd& socket) {
   return UniqueFd(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
@@ -114,7 +112,7 @@ void Broker::wait(const TenantId& tenant, UniqueFd connection, Attach attach) {
     if (queue.empty()) waiting_.erase(tenant);
     return;
   }
-  queue.push_back({attach, std::move(connection), now_ms() + max_wait_ms});
+  queue.push_back({attach, std::move(connection), monotonic_ms() + max_wait_ms});
   ++waiting_count_;
   if (!timer_.active()) arm_timer();
 }
@@ -142,12 +140,12 @@ void Broker::arm_timer() {
   for (const auto& [tenant, queue] : waiting_) {
     earliest = std::min(earliest, queue.front().deadline_ms);
   }
-  const std::uint64_t now = now_ms();
+  const std::uint64_t now = monotonic_ms();
   timer_.start(earliest > now ? earliest - now : 0, [this] { expire(); });
 }
 
 void Broker::expire() {
-  const std::uint64_t now = now_ms();
+  const std::uint64_t now = monotonic_ms();
   for (auto it = waiting_.begin(); it != waiting_.end();) {
     auto& queue = it->second;
     while (!queue.empty() && queue.front().deadline_ms <= now) {

@@ -12,8 +12,6 @@
 namespace tenantd {
 namespace {
 
-std::uint64_t now_ms() noexcept { return monotonic_ns() / 1'000'000; }
-
 Error overloaded() {
   Error error;
   error.code = ErrorCode::unavailable;
@@ -48,7 +46,7 @@ void HelloReception::receive(UniqueFd connection) {
     ++counters_.denied;
     return;
   }
-  if (!limits_.enter(peer->uid, now_ms())) {
+  if (!limits_.enter(peer->uid, monotonic_ms())) {
     ++counters_.overload;
     (void)::send(connection.get(), overload_frame_.data(), overload_frame_.size(),
                  MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -57,7 +55,7 @@ void HelloReception::receive(UniqueFd connection) {
   const Place place = pending_.emplace(pending_.end());
   place->socket = std::move(connection);
   place->peer = {peer->pid, peer->uid, peer->gid, {}};
-  place->deadline_ms = now_ms() + timeout_ms_;
+  place->deadline_ms = monotonic_ms() + timeout_ms_;
   if (!read_more(place)) return;  // a client usually sends with connect(2)
   const Status started = place->poll.start(loop_, place->socket.get(), UV_READABLE | UV_DISCONNECT,
                                            [this, place](int) { (void)read_more(place); });
@@ -118,13 +116,13 @@ void HelloReception::refuse(Place place, const Error& error) {
 
 void HelloReception::arm_timer() {
   if (pending_.empty()) return;
-  const std::uint64_t now = now_ms();
+  const std::uint64_t now = monotonic_ms();
   const std::uint64_t deadline = pending_.front().deadline_ms;
   timer_.start(deadline > now ? deadline - now : 0, [this] { expire(); });
 }
 
 void HelloReception::expire() {
-  const std::uint64_t now = now_ms();
+  const std::uint64_t now = monotonic_ms();
   while (!pending_.empty() && pending_.front().deadline_ms <= now) {
     ++counters_.late;
     refuse(pending_.begin(), fail(ErrorCode::deadline_exceeded, "the hello came too late").value());

@@ -9,8 +9,6 @@
 namespace tenantd {
 namespace {
 
-std::uint64_t now_ms() noexcept { return monotonic_ns() / 1'000'000; }
-
 bool about_tenants(CommandVerb verb) noexcept {
   return verb == CommandVerb::list_tenants || verb == CommandVerb::show_tenant;
 }
@@ -58,13 +56,13 @@ bool CommandQueue::begin(const Command& command) {
   if (!about_tenants(command.verb)) return true;
   if (!begun_) {
     begun_ = true;
-    asked_ms_ = now_ms();
+    asked_ms_ = monotonic_ms();
     bool more = false;
     for (const Tenant* tenant : page_of(command, more)) {
       if (tenant->phase == Phase::running) tenant->worker->request_status();
     }
   }
-  return statuses_fresh(command) || now_ms() >= asked_ms_ + status_wait_ms;
+  return statuses_fresh(command) || monotonic_ms() >= asked_ms_ + status_wait_ms;
 }
 
 bool CommandQueue::statuses_fresh(const Command& command) const {
@@ -124,7 +122,7 @@ void CommandQueue::answer_tenants(const Command& command) {
   for (const Tenant* tenant : page) {
     auto record = make_link_message<TenantRecord>(0);
     const LinkHeader header = record.header;
-    record = make_tenant_record(*tenant, now_ms(), targets_.shared_uid());
+    record = make_tenant_record(*tenant, monotonic_ms(), targets_.shared_uid());
     record.header = header;
     record.command_id = command.command_id;
     answers_.tenant(record);

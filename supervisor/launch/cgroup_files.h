@@ -20,6 +20,11 @@ struct CgroupMounts {
 
 [[nodiscard]] Result<CgroupMounts> read_cgroup_mounts();
 
+struct ControllerLayer {
+  const char* controller;
+  Layer layer;
+};
+
 // "tenants/<id>/g<N>", "control/g<N>", and the same without the last component.
 [[nodiscard]] std::string generation_path(const CgroupName& name);
 [[nodiscard]] std::string tenant_path(const CgroupName& name);

@@ -18,11 +18,7 @@
 namespace tenantd {
 namespace {
 
-struct ControllerLayer {
-  const char* controller;
-  Layer layer;
-};
-constexpr std::array controller_layers = {
+constexpr std::array v1_controllers = {
     ControllerLayer{"cpu", Layer::cgroup_cpu}, ControllerLayer{"memory", Layer::cgroup_memory},
     ControllerLayer{"pids", Layer::cgroup_pids}, ControllerLayer{"blkio", Layer::cgroup_io}};
 
@@ -34,7 +30,7 @@ class CgroupV1 final : public CgroupBackend {
   CgroupMode mode() const override { return mounts_.mode(); }
   LayerSet layers() const override {
     LayerSet layers;
-    for (const auto& [controller, layer] : controller_layers) {
+    for (const auto& [controller, layer] : v1_controllers) {
       if (mounts_.v1.contains(controller)) layers.add(layer);
     }
     return layers;

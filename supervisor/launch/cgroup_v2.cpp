@@ -20,11 +20,7 @@
 namespace tenantd {
 namespace {
 
-struct ControllerLayer {
-  const char* controller;
-  Layer layer;
-};
-constexpr std::array controller_layers = {
+constexpr std::array v2_controllers = {
     ControllerLayer{"cpu", Layer::cgroup_cpu}, ControllerLayer{"memory", Layer::cgroup_memory},
     ControllerLayer{"pids", Layer::cgroup_pids}, ControllerLayer{"io", Layer::cgroup_io}};
 
@@ -68,7 +64,7 @@ class CgroupV2 final : public CgroupBackend {
     }
     const std::string offered = read_small_file(base_ + "/cgroup.controllers").value_or("");
     std::vector<std::string> controllers;
-    for (const auto& [controller, layer] : controller_layers) {
+    for (const auto& [controller, layer] : v2_controllers) {
       if (!has_word(offered, controller)) continue;
       const auto enabled =
           write_existing_file(base_ + "/cgroup.subtree_control", std::string("+") + controller);
@@ -187,7 +183,7 @@ class CgroupV2 final : public CgroupBackend {
   }
 
   Status enable_for_children(const std::string& directory) {
-    for (const auto& [controller, layer] : controller_layers) {
+    for (const auto& [controller, layer] : v2_controllers) {
       if (!layers_.has(layer)) continue;
       auto enabled =
           write_existing_file(directory + "/cgroup.subtree_control", std::string("+") + controller);

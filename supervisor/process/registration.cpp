@@ -7,12 +7,6 @@
 #include "shared/base/clock.h"
 
 namespace tenantd {
-namespace {
-
-std::uint64_t now_ms() noexcept { return monotonic_ns() / 1'000'000; }
-
-}  // namespace
-
 Registration::Registration(Loop& loop, IsAwaited is_awaited, OnHello on_hello)
     : loop_(loop),
       is_awaited_(std::move(is_awaited)),
@@ -47,7 +41,7 @@ void Registration::take(UniqueFd connection) {
   const Place place = pending_.emplace(pending_.end());
   place->socket = std::move(connection);
   place->peer = *peer;
-  place->deadline_ms = now_ms() + timeout_ms;
+  place->deadline_ms = monotonic_ms() + timeout_ms;
   const Status started = place->poll.start(loop_, place->socket.get(), UV_READABLE | UV_DISCONNECT,
                                            [this, place](int) { read_hello(place); });
   if (!started) return drop(place, true);
@@ -76,13 +70,13 @@ void Registration::drop(Place place, bool refused) {
 
 void Registration::arm_timer() {
   if (pending_.empty()) return;
-  const std::uint64_t now = now_ms();
+  const std::uint64_t now = monotonic_ms();
   const std::uint64_t deadline = pending_.front().deadline_ms;
   timer_.start(deadline > now ? deadline - now : 0, [this] { expire(); });
 }
 
 void Registration::expire() {
-  const std::uint64_t now = now_ms();
+  const std::uint64_t now = monotonic_ms();
   while (!pending_.empty() && pending_.front().deadline_ms <= now) drop(pending_.begin(), true);
   arm_timer();
 }

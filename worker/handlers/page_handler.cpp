@@ -106,18 +106,10 @@ class PageBuilder {
   std::size_t bytes_ = 0;
 };
 
-tl::unexpected<Error> invalid(const char* field, const char* message) {
-  Error error;
-  error.code = ErrorCode::invalid_argument;
-  error.field = field;
-  error.message = message;
-  return fail(std::move(error));
-}
-
 Result<RoutesPage> page_of_one(const RouteSet& set, const RoutesPageRequest& request,
                                PageBuilder builder) {
   if (!request.after_route.empty() && request.after_route != request.only_route) {
-    return invalid("after_route", "must be only_route");
+    return fail_field("after_route", "must be only_route");
   }
   const auto found = set.find(request.only_route);
   if (!found) return fail(ErrorCode::not_found, "no route \"" + request.only_route + "\"");
@@ -131,7 +123,7 @@ Result<RoutesPage> handle_page(const HandlerServices& services, const ExecutionC
                                const RoutesPageRequest& request) {
   if (services.router == nullptr) return fail(store_degraded_error(services.store));
   if (request.after_utterance > 0 && request.after_route.empty()) {
-    return invalid("after_utterance", "needs after_route");
+    return fail_field("after_utterance", "needs after_route");
   }
   const auto snapshot = services.router->snapshot(context);
   if (!snapshot) return tl::unexpected(snapshot.error());

@@ -18,18 +18,10 @@ bool is_printable(std::string_view text) noexcept {
   return is_valid_utf8(text);
 }
 
-tl::unexpected<Error> invalid(const char* field, const char* message) {
-  Error error;
-  error.code = ErrorCode::invalid_argument;
-  error.field = field;
-  error.message = message;
-  return fail(std::move(error));
-}
-
 // What must be right before the router is asked.
 Status check_request(const RouteRequest& request) {
   if (request.alternatives > max_alternatives_per_reply) {
-    return invalid("alternatives", "at most 64");
+    return fail_field("alternatives", "at most 64");
   }
   return check_attributes(request);
 }
@@ -38,12 +30,12 @@ Status check_request(const RouteRequest& request) {
 
 Status check_attributes(const RouteRequest& request) {
   constexpr const char* unprintable = "must be printable UTF-8";
-  if (!is_printable(request.user)) return invalid("user", unprintable);
-  if (!is_printable(request.department)) return invalid("department", unprintable);
+  if (!is_printable(request.user)) return fail_field("user", unprintable);
+  if (!is_printable(request.department)) return fail_field("department", unprintable);
   for (const Label& label : request.labels) {
-    if (label.key.empty()) return invalid("labels", "a label needs a key");
+    if (label.key.empty()) return fail_field("labels", "a label needs a key");
     if (!is_printable(label.key) || !is_printable(label.value))
-      return invalid("labels", unprintable);
+      return fail_field("labels", unprintable);
   }
   return {};
 }
@@ -51,7 +43,7 @@ Status check_attributes(const RouteRequest& request) {
 Result<RouteReply> handle_route(HandlerServices& services, const ExecutionContext& context,
                                 const RouteRequest& request) {
   if (request.alternatives > max_alternatives_per_reply) {
-    return invalid("alternatives", "at most 64");
+    return fail_field("alternatives", "at most 64");
   }
   if (services.router == nullptr) return fail(store_degraded_error(services.store));
   auto decision = services.router->route(context, to_query(request));
@@ -63,9 +55,9 @@ Result<RouteBatchReply> handle_route_batch(HandlerServices& services,
                                            const ExecutionContext& context,
                                            const RouteBatch& request) {
   if (services.router == nullptr) return fail(store_degraded_error(services.store));
-  if (request.items.empty()) return invalid("items", "a batch needs at least one item");
+  if (request.items.empty()) return fail_field("items", "a batch needs at least one item");
   if (request.items.size() > services.settings.max_batch_size) {
-    return invalid("items", "more than this tenant's max_batch_size");
+    return fail_field("items", "more than this tenant's max_batch_size");
   }
   RouteBatchReply reply;
   reply.items.resize(request.items.size());

@@ -229,7 +229,6 @@ void AttachmentSet::watch() {
 }
 
 void AttachmentSet::check_timeouts() {
-  constexpr std::uint64_t ns_per_ms = 1'000'000;
   const std::uint64_t now = monotonic_ns();
   std::vector<std::uint64_t> late;
   bool watched = false;

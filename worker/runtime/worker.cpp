@@ -9,8 +9,6 @@
 namespace tenantd {
 namespace {
 
-constexpr std::uint64_t ns_per_ms = 1'000'000;
-
 GoawayReason goaway_reason(DrainReason reason) noexcept {
   switch (reason) {
     case DrainReason::restarting:

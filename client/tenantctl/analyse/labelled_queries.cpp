@@ -7,8 +7,6 @@
 namespace tenantd {
 namespace {
 
-using Json = nlohmann::json;
-
 tl::unexpected<Error> wrong(std::string field, std::string message, std::string hint) {
   Error error;
   error.code = ErrorCode::invalid_argument;
@@ -21,7 +19,7 @@ tl::unexpected<Error> wrong(std::string field, std::string message, std::string 
 constexpr const char* line_forms = "sentence<TAB>route, or {\"text\": \"…\", \"route\": \"…\"}";
 
 Result<LabelledQuery> parse_json(std::string_view line) {
-  const Json json = Json::parse(line, nullptr, false);
+  const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
   if (!json.is_object()) return wrong("", "not a JSON object", line_forms);
   LabelledQuery query;
   for (const auto& [key, value] : json.items()) {
@@ -30,7 +28,7 @@ Result<LabelledQuery> parse_json(std::string_view line) {
     } else if (key == "route" && (value.is_string() || value.is_null())) {
       if (value.is_string()) query.route = value.get<std::string>();
     } else if (key == "embedding" && value.is_array()) {
-      for (const Json& number : value) {
+      for (const nlohmann::json& number : value) {
         if (!number.is_number()) return wrong(key, "holds something else than numbers", line_forms);
         query.embedding.push_back(number.get<float>());
       }

@@ -8,7 +8,6 @@
 namespace tenantd {
 namespace {
 
-constexpr std::uint64_t ns_per_ms = 1'000'000;
 constexpr double ns_per_second = 1e9;
 
 Status check_answer(bool ping, std::span<const std::byte> payload) {
