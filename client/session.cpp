@@ -14,6 +14,8 @@ namespace {
 
 // A server that was heard of this recently is not asked again whether it is still there.
 constexpr std::uint64_t fresh_ns = 1 * ns_per_ms;
+// Answers to calls that gave up, found before another call; a server that has more sends for ever.
+constexpr std::size_t most_late_answers = 4096;
 
 bool is_retryable(ErrorCode code) noexcept {
   return code == ErrorCode::unavailable || code == ErrorCode::draining;
@@ -90,7 +92,7 @@ Status Session::attach(std::uint64_t until_ns) {
 bool Session::is_stale(bool idempotent) {
   if (going_away_) return true;
   if (idempotent && monotonic_ns() - last_active_ns_ < fresh_ns) return false;
-  for (;;) {
+  for (std::size_t i = 0; i < most_late_answers; ++i) {
     const auto received = attachment_->receive(0);
     if (!received || received->progress == Progress::closed) return true;
     if (received->progress == Progress::timed_out) return false;
@@ -103,6 +105,7 @@ bool Session::is_stale(bool idempotent) {
     if (frame.header.request_id == 0 || frame.header.request_id > last_id_) return true;
     ++statistics_.late_answers;
   }
+  return true;
 }
 
 Result<std::span<const std::byte>> Session::exchange(MessageType type, MessageType answer,
@@ -215,7 +218,13 @@ Result<Session::Outcome> Session::try_once(MessageType type, MessageType answer,
 
 Result<Session::Outcome> Session::await(std::uint64_t id, MessageType answer,
                                         std::uint64_t until_ns) {
-  for (;;) {
+  // Frames that are there already do not look at the clock: a server that never stops sending what
+  // nobody waits for must not hold a caller past its deadline.
+  for (bool first = true;; first = false) {
+    if (!first && monotonic_ns() >= until_ns) {
+      attachment_.reset();
+      return fail(ErrorCode::deadline_exceeded, "no answer within the timeout");
+    }
     const auto received = attachment_->receive(until_ns);
     if (!received) {
       attachment_.reset();

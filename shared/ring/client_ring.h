@@ -1,8 +1,7 @@
 // The client's side of a ring.
 //
-// Runs in: client library, in any program. It trusts the worker with one thing only, the doorbell:
-// an eventfd that a hostile worker could fill after clearing O_NONBLOCK. Everything else is
-// validated.
+// Runs in: client library, in any program. It trusts the worker with nothing: what it reads is
+// validated, and its doorbell is a write that cannot block (client_ring.cpp).
 //
 //   auto own = RingMemory::create(welcome.ring_bytes);  send choose_transport with own->fd()
 //   auto ring = ClientRing::open(std::move(*own), worker_fd, doorbell_fd);   // came with

@@ -24,7 +24,8 @@ Result<WorkerRing> WorkerRing::accept(UniqueFd client_memory, std::uint32_t ring
   if (!peer) return tl::unexpected(peer.error());
   auto own = RingMemory::create(ring_bytes);
   if (!own) return tl::unexpected(own.error());
-  UniqueFd doorbell(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  // Never zero, so that it polls as readable after every ring: the client adds nothing to it.
+  UniqueFd doorbell(::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!doorbell) return fail_errno("eventfd", errno);
   WorkerRing ring(std::move(*own), std::move(*peer), std::move(doorbell));
   // `work` cannot be missed: the caller looks at the ring once after accept.

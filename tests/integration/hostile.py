@@ -143,7 +143,7 @@ class RingClient(RawClient):
 
     def ring(self):
         with contextlib.suppress(BlockingIOError):
-            os.write(self.doorbell, struct.pack("<Q", 1))
+            os.write(self.doorbell, bytes(8))
 
     def published(self):
         return struct.unpack_from("<Q", self.peer, 0)[0]

@@ -27,7 +27,7 @@ LEFT_ALONE = ("descriptors", "twice-ready", "drained-unasked", "deaf", "spins", 
 ON_CLIENTS = ("silent", "closes", "garbage", "huge-frame", "half-frame", "odd-ring-size", "unasked",
               "other-request", "answers-twice", "wrong-answer", "welcomes-for-ever", "ring-unsealed",
               "ring-growable", "ring-small", "ring-large", "ring-empty", "ring-blocking-doorbell",
-              "ring-pipe-doorbell", "ring-many", "ring-silent", "ring-tail-ahead", "ring-tail-odd",
+              "ring-pipe-doorbell", "ring-full-doorbell", "ring-many", "ring-silent", "ring-tail-ahead", "ring-tail-odd",
               "ring-head-ahead", "ring-frame-outside", "ring-frame-garbage")
 LIMITS = """\
 plan = "premium"

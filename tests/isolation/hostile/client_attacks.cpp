@@ -130,6 +130,7 @@ void welcomes_for_ever(int socket) {
 
 // What the client is given instead of a sealed memory of the agreed size and an eventfd.
 struct Offer {
+  bool doorbell_fills = false;  // once the client has it: full, and it blocks
   std::uint64_t size = ring_header_bytes + ring_bytes;
   int seals = ring_seals;
   bool doorbell_blocks = false;
@@ -170,7 +171,13 @@ void send_ring(int socket, const Offer& offer, int memory) {
   rights->cmsg_type = SCM_RIGHTS;
   rights->cmsg_len = CMSG_LEN(descriptors.size() * sizeof(int));
   std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size() * sizeof(int));
+  const std::uint64_t full = UINT64_MAX - 1;
+  if (offer.doorbell_fills && ::write(doorbell.get(), &full, sizeof full) < 0) return;
   (void)::sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (offer.doorbell_fills) {
+    (void)::fcntl(doorbell.get(), F_SETFL, ::fcntl(doorbell.get(), F_GETFL) & ~O_NONBLOCK);
+    pause_ms(2000);  // while it is kept open, nobody's end of file and nobody's reader
+  }
 }
 
 void offer_ring(int socket, const Offer& offer) {
@@ -187,6 +194,18 @@ void ring_growable(int socket) { offer_ring(socket, {.seals = F_SEAL_SHRINK | F_
 void ring_small(int socket) { offer_ring(socket, {.size = ring_header_bytes}); }
 void ring_large(int socket) { offer_ring(socket, {.size = 1ULL << 40U}); }
 void ring_empty(int socket) { offer_ring(socket, {.size = 0}); }
+// The client's request rings: the ring says that its worker sleeps.
+void ring_full_doorbell(int socket) {
+  welcome(socket, ring_bytes);
+  const Offer offer{.doorbell_fills = true};
+  const UniqueFd memory = make_memory(offer);
+  void* const place =
+      ::mmap(nullptr, offer.size, PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
+  if (place == MAP_FAILED) return;
+  static_cast<RingHeader*>(place)->sleep.store(sleep_mask + 1 + sleep_for_frames);
+  send_ring(socket, offer, memory.get());
+  (void)::munmap(place, offer.size);
+}
 void ring_blocking_doorbell(int socket) { offer_ring(socket, {.doorbell_blocks = true}); }
 void ring_pipe_doorbell(int socket) { offer_ring(socket, {.doorbell_is_pipe = true}); }
 void ring_many(int socket) { offer_ring(socket, {.copies = 200}); }
@@ -236,6 +255,7 @@ constexpr std::array attacks = {
     ClientAttack{"c-ring-large", ring_large},
     ClientAttack{"c-ring-empty", ring_empty},
     ClientAttack{"c-ring-blocking-doorbell", ring_blocking_doorbell},
+    ClientAttack{"c-ring-full-doorbell", ring_full_doorbell},
     ClientAttack{"c-ring-pipe-doorbell", ring_pipe_doorbell},
     ClientAttack{"c-ring-many", ring_many},
     ClientAttack{"c-ring-silent", ring_silent},

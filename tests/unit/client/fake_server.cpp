@@ -141,6 +141,11 @@ void ServedAttachment::send(std::uint16_t type, std::uint64_t request_id,
   (void)send_all(bytes, {});
 }
 
+bool ServedAttachment::is_open() const {
+  std::byte byte{};
+  return ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+}
+
 void ServedAttachment::send_raw(std::span<const std::byte> bytes) { (void)send_all(bytes, {}); }
 
 void ServedAttachment::serve(const Request& request) {

@@ -48,6 +48,9 @@ class ServedAttachment {
   // The usual answer to ping, route, routes_edit.
   void serve(const Request& request);
   void close() { socket_.reset(); }
+  // Whether the client is still there.
+  [[nodiscard]] bool is_open() const;
+  [[nodiscard]] int doorbell_fd() const { return ring_->doorbell_fd(); }
 
  private:
   [[nodiscard]] bool read_exactly(std::span<std::byte> out, std::vector<UniqueFd>* descriptors);

@@ -88,7 +88,7 @@ TEST_CASE("rings are as large as a batch needs, within the bounds and the tenant
   }
 }
 
-TEST_CASE("a doorbell that is no non-blocking eventfd is refused") {
+TEST_CASE("a doorbell that is no eventfd is refused") {
   int pipe_fds[2];
   REQUIRE(::pipe2(pipe_fds, O_NONBLOCK | O_CLOEXEC) == 0);
   const UniqueFd read_end(pipe_fds[0]);

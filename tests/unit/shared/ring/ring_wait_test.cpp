@@ -1,5 +1,6 @@
 // Both sides with their real wake-ups: a lost one would hang until the bound and fail the count.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -106,6 +107,29 @@ TEST_CASE("spinning changes nothing but the time") {
   CHECK(round_trips(pair, 20'000, overslept) == 20'000);
   worker.join();
   CHECK(overslept == 0);
+}
+
+// Both hold the description: either may fill the counter, empty it and let it block.
+TEST_CASE("no state of the doorbell makes ringing it block, and only an empty one is deaf") {
+  Pair pair;
+  std::array<std::uint64_t, 8> tokens{};
+  const int doorbell = pair.worker->doorbell_fd();
+  REQUIRE(::fcntl(doorbell, F_SETFL, ::fcntl(doorbell, F_GETFL) & ~O_NONBLOCK) == 0);
+  (void)pair.doorbells->take(tokens);
+  constexpr std::uint64_t most = ~std::uint64_t{0} - 1;
+  for (const std::uint64_t state : {std::uint64_t{1}, most, most - 1, std::uint64_t{0}}) {
+    std::uint64_t count = 0;
+    REQUIRE(::read(doorbell, &count, sizeof count) == sizeof count);
+    REQUIRE(::write(doorbell, &state, sizeof state) == sizeof state);
+    (void)pair.doorbells->take(tokens);
+    (void)pair.worker->prepare_sleep(false);
+    REQUIRE(pair.client->try_push(FrameHeader{}, {}).value() == PushOutcome::pushed);
+    pair.client->publish();
+    CHECK(pair.doorbells->take(tokens).size() == (state == 0 ? 0 : 1));
+    pair.worker->wake_up();
+    FrameBuffer buffer;
+    REQUIRE(pair.worker->pop(buffer).value().has_value());
+  }
 }
 
 TEST_CASE("a wait without an answer ends at its bound") {
