@@ -1,8 +1,8 @@
 // Kernel-enforced quotas: one cgroup a tenant, one child a generation of its worker.
 //
 //   <root>/tenants/<id>        carries the limits, so that they hold over generations
-//   <root>/tenants/<id>/g<N>   carries the processes
-//   <root>/control/g<N>        the control process
+//   <root>/tenants/<id>/g<N>   carries the processes; the CPU's scheduler has them in the group
+//   above <root>/control/g<N>        the control process
 //
 // Runs in: the supervisor. Nothing here blocks on a peer; a write into a v1 cgroup.procs takes
 // milliseconds. libcgroup creates and sets values where it can; what libcgroup 2.0.2 cannot do

@@ -84,8 +84,9 @@ class CgroupV2 final : public CgroupBackend {
     Status made = fresh_tenant ? Status{} : make_room(name, limits);
     if (made) made = writer_->make_group(root_ + "/" + tenant_path(name), {});
     if (made) made = write_limits(name, limits);
-    // The children's controllers are enabled so that usage is also known by generation.
-    if (made) made = enable_for_children(tenant);
+    // So that usage is also known by generation. Not the CPU: cpu.stat tells the time without it,
+    // and a nested group costs a process that sleeps and wakes another queue to leave and enter.
+    if (made) made = enable_for_children(tenant, Layer::cgroup_cpu);
     if (made) made = writer_->make_group(root_ + "/" + generation_path(name), {});
     if (made) return {};
     (void)remove_group(base_ + "/" + generation_path(name));
@@ -182,9 +183,10 @@ class CgroupV2 final : public CgroupBackend {
     writer_ = why.empty() ? make_libcgroup_writer(controllers) : make_direct_writer(mount_, why);
   }
 
-  Status enable_for_children(const std::string& directory) {
+  Status enable_for_children(const std::string& directory,
+                             std::optional<Layer> without = std::nullopt) {
     for (const auto& [controller, layer] : v2_controllers) {
-      if (!layers_.has(layer)) continue;
+      if (!layers_.has(layer) || layer == without) continue;
       auto enabled =
           write_existing_file(directory + "/cgroup.subtree_control", std::string("+") + controller);
       if (!enabled) return enabled;

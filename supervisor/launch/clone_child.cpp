@@ -13,6 +13,24 @@
 #include "shared/os/process.h"
 
 namespace tenantd {
+namespace {
+
+// sched_setattr(2); the kernel's header for it does not go together with <sched.h>.
+struct SchedulingAttributes {
+  std::uint32_t size = sizeof(SchedulingAttributes);
+  std::uint32_t policy = SCHED_OTHER;
+  std::uint64_t flags = 0;
+  std::int32_t nice = 0;
+  std::uint32_t priority = 0;
+  std::uint64_t runtime_ns = 0;  // of a policy without deadlines: the slice
+  std::uint64_t deadline_ns = 0;
+  std::uint64_t period_ns = 0;
+};
+static_assert(sizeof(SchedulingAttributes) == 48);  // SCHED_ATTR_SIZE_VER0
+
+constexpr std::uint64_t slice_ns = 100'000;
+
+}  // namespace
 
 Result<ClonedProcess> clone_child(std::uint64_t namespace_flags, int cgroup_directory) {
   int pidfd = -1;
@@ -41,6 +59,14 @@ int reap_child(pid_t pid) noexcept {
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   return status;
+}
+
+void ask_for_short_slices(pid_t pid) noexcept {
+  SchedulingAttributes attributes;
+  if (::syscall(SYS_sched_getattr, pid, &attributes, sizeof attributes, 0) != 0) return;
+  if (attributes.policy != SCHED_OTHER) return;
+  attributes.runtime_ns = slice_ns;
+  (void)::syscall(SYS_sched_setattr, pid, &attributes, 0);
 }
 
 Status write_id_maps_from_parent(pid_t child, uid_t uid, gid_t gid) {

@@ -26,6 +26,13 @@ struct ClonedProcess {
 // Waits for a child that is known to be ending and reaps it; its wait status.
 [[nodiscard]] int reap_child(pid_t pid) noexcept;
 
+// The scheduler gives `pid`, and what it starts, its share of the CPU in pieces of 0.1 ms, the
+// shortest there are. The share stays what it is, but a worker that a client wakes runs at once,
+// also while others wait for the CPU: with usual slices it would run when the client sleeps, after
+// two more system calls and switches. Since Linux 6.12 (EEVDF's slices, sched_setattr(2)); a kernel
+// that knows none leaves things as they are, and so does a refusal.
+void ask_for_short_slices(pid_t pid) noexcept;
+
 // Inside id 0 becomes `uid`/`gid` outside; groups cannot be set. Call in the parent before the
 // child goes on. Errors: internal with errno (EPERM: the host forbids it).
 [[nodiscard]] Status write_id_maps_from_parent(pid_t child, uid_t uid, gid_t gid);

@@ -163,6 +163,7 @@ Result<LaunchedProcess> Launcher::launch(LaunchRequest& request) {
   if (!child) return tl::unexpected(child.error());
   if (child->pid == 0) run_in_child(*files, user_namespace);
   rollback.remember_child(child->pid);
+  if (request.spec.kind == ProgramKind::worker) ask_for_short_slices(child->pid);
 
   Status ready;
   if (user_namespace) ready = write_id_maps_from_parent(child->pid, uid, gid);

@@ -55,6 +55,10 @@ void expect_cgroups(const LaunchSpec& spec, LayerSet applied, ExpectedPosture& e
   for (const auto& one : posture_facts::controllers) {
     if (applied.has(one.layer)) expected[one.fact] = "*/" + place;
   }
+  // The CPU's limit and the processes are in one group (cgroup.h).
+  if (applied.has(Layer::cgroup_cpu)) {
+    expected["cgroup_cpu"] = "*/" + place.substr(0, place.size() - generation.size());
+  }
 }
 
 bool meets(const std::string& is, const std::string& expected) {
