@@ -281,13 +281,21 @@ Result<FrameStream::Received> Attachment::receive_from_ring(std::uint64_t until_
     if (until_ns != 0 && now_ns < until_ns) {
       const std::uint64_t wait_ns = std::min(until_ns, now_ns + death_check_ns);
       ring_->wait(wait_ns);
-      if (monotonic_ns() < wait_ns) continue;
+      if (ring_->readable() || monotonic_ns() < wait_ns) continue;
     }
     const auto end = stream_.has_ended();
     if (!end) return tl::unexpected(end.error());
     ended = *end;
     if (!ended && (until_ns == 0 || monotonic_ns() >= until_ns)) return received;
   }
+}
+
+Result<FrameStream::Received> Attachment::receive_ready() {
+  if (!ring_ || ring_->readable()) return receive(0);
+  const std::uint64_t now_ns = monotonic_ns();
+  if (now_ns - end_seen_ns_ < end_check_ns) return FrameStream::Received{};
+  end_seen_ns_ = now_ns;
+  return receive(0);
 }
 
 Result<FrameStream::Received> Attachment::receive(std::uint64_t until_ns) {

@@ -68,6 +68,12 @@ class Attachment {
   // until_ns 0: only what is there. In a ring the worker's end is seen within death_check_ns.
   [[nodiscard]] Result<FrameStream::Received> receive(std::uint64_t until_ns);
 
+  // As receive(0), but looks at the socket's end only once in a while: in a ring that is a system
+  // call for nothing, each time that the ring is empty.
+  [[nodiscard]] Result<FrameStream::Received> receive_ready();
+  // Whether the server can already answer a part of a batch while the rest is pushed.
+  [[nodiscard]] bool overlaps() const noexcept { return ring_ && ring_->peer_is_elsewhere(); }
+
   // For many requests at once. Takes a frame, or is `full`; flush() sends what was taken, as far as
   // that goes without blocking: `timed_out` says that some is left, `closed` that the server went.
   [[nodiscard]] Result<PushOutcome> try_push(const FrameHeader& header,
@@ -83,6 +89,7 @@ class Attachment {
   // sleep and again at each wake-up, which costs more than the sleep itself (7 µs each on a virtual
   // machine).
   static constexpr std::uint64_t death_check_ns = 20'000'000;
+  static constexpr std::uint64_t end_check_ns = 1'000'000;
 
  private:
   explicit Attachment(UniqueFd socket) noexcept : stream_(std::move(socket)) {}
@@ -110,6 +117,7 @@ class Attachment {
   std::vector<std::byte> unsent_;      // a stream's; the first sent_ bytes are out
   std::size_t sent_ = 0;
   std::optional<ClientRing> ring_;
+  std::uint64_t end_seen_ns_ = 0;  // when receive_ready() looked at the socket last
   FrameBuffer buffer_;
   Welcome welcome_;
 };

@@ -255,13 +255,17 @@ bool Pipeline::take(const FrameView& frame) {
 void Pipeline::collect() {
   more_ = false;
   for (std::size_t i = 0; i < slice_frames; ++i) {
-    const auto received = attachment_->receive(0);
+    const auto received = attachment_->receive_ready();
     if (!received) return lose(&received.error());
     if (received->progress == Progress::timed_out) return;
     if (received->progress == Progress::closed) return lose();
     if (!take(received->frame)) return;
   }
   more_ = true;  // perhaps in our own buffer, where no socket tells of it
+}
+
+void Pipeline::send_early() {
+  if (phase_ == Phase::attached && !going_away_ && attachment_->overlaps()) send_waiting();
 }
 
 void Pipeline::send_waiting() {

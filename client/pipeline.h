@@ -66,6 +66,10 @@ class Pipeline {
   // True: its `done` will not be called. Its answer, should it come, is dropped.
   bool cancel(std::uint64_t id);
 
+  // Sends what was submitted so far, if the server can work on it meanwhile; for use between
+  // submit()s. Whatever else there is waits for process().
+  void send_early();
+
   // Does all that can be done without waiting; returns how many requests ended.
   std::size_t process();
   // Sleeps until process() may have something to do, or until_ns.

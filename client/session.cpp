@@ -89,9 +89,9 @@ Status Session::attach(std::uint64_t until_ns) {
 
 // Whether the attachment ended, or was told to, while nobody looked. Asked before every request
 // that must not run twice, and before others when the server was silent for a while.
-bool Session::is_stale(bool idempotent) {
+bool Session::is_stale(bool idempotent, std::uint64_t now_ns) {
   if (going_away_) return true;
-  if (idempotent && monotonic_ns() - last_active_ns_ < fresh_ns) return false;
+  if (idempotent && now_ns - last_active_ns_ < fresh_ns) return false;
   for (std::size_t i = 0; i < most_late_answers; ++i) {
     const auto received = attachment_->receive(0);
     if (!received || received->progress == Progress::closed) return true;
@@ -123,7 +123,7 @@ Result<std::span<const std::byte>> Session::exchange(MessageType type, MessageTy
   const bool idempotent = rule != nullptr && rule->idempotent;
   std::uint64_t quick_losses = 0;
   for (;;) {
-    if (attachment_ && is_stale(idempotent)) attachment_.reset();
+    if (attachment_ && is_stale(idempotent, start_ns)) attachment_.reset();
     if (!attachment_) {
       if (auto attached = attach(until_ns); !attached) {
         if (attached.error().code == ErrorCode::deadline_exceeded) ++statistics_.timeouts;
@@ -159,7 +159,7 @@ Status Session::exchange_many(const Batch& batch, std::uint64_t timeout_ms) {
   if (auto own = guard_.check(); !own) return own;
   const std::uint64_t limit_ms = timeout_ms == 0 ? timeout_ms_ : timeout_ms;
   const std::uint64_t until_ns = monotonic_ns() + std::min(limit_ms, timeout_max_ms) * ns_per_ms;
-  if (attachment_ && is_stale(false)) attachment_.reset();
+  if (attachment_ && is_stale(false, 0)) attachment_.reset();
   Pipeline pipeline(target_, statistics_, Pipeline::Bounds{}, last_id_);
   if (last_active_ns_ != 0 && !attachment_) ++statistics_.reconnects;
   pipeline.adopt(std::move(attachment_));
@@ -177,7 +177,7 @@ Status Session::exchange_many(const Batch& batch, std::uint64_t timeout_ms) {
         if (!id) taken = tl::unexpected(id.error());
       }
       if (!taken) batch.done(i, tl::unexpected(with_tenant(taken.error())));
-      ++i;
+      if (++i % overlap_frames == 0) pipeline.send_early();
     }
     if (pipeline.process() == 0 && pipeline.outstanding() > 0) pipeline.wait(until_ns);
   }

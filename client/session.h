@@ -92,7 +92,7 @@ class Session {
   [[nodiscard]] Result<std::span<const std::byte>> exchange(MessageType type, MessageType answer,
                                                             std::uint64_t timeout_ms);
   [[nodiscard]] Status attach(std::uint64_t until_ns);
-  [[nodiscard]] bool is_stale(bool idempotent);
+  [[nodiscard]] bool is_stale(bool idempotent, std::uint64_t now_ns);
   [[nodiscard]] Result<Outcome> try_once(MessageType type, MessageType answer,
                                          std::uint64_t until_ns);
   [[nodiscard]] Result<Outcome> await(std::uint64_t id, MessageType answer, std::uint64_t until_ns);

@@ -30,6 +30,11 @@ class ClientRing {
                                              std::span<const std::byte> payload) {
     return endpoint_.try_push(header, payload);
   }
+  [[nodiscard]] bool readable() const noexcept { return endpoint_.readable(); }
+  // Whether the worker ran on another CPU last: then it can answer while more is pushed.
+  [[nodiscard]] bool peer_is_elsewhere() const noexcept {
+    return current_cpu() != endpoint_.peer_cpu();
+  }
   // Shows what was pushed and freed; rings the worker if it sleeps on it.
   void publish() noexcept;
 

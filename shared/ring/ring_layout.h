@@ -46,6 +46,10 @@ inline constexpr std::uint32_t sleep_for_frames = 1;
 inline constexpr std::uint32_t sleep_for_space = 2;
 inline constexpr std::uint32_t sleep_mask = 3;
 
+// A batch is shown in pieces of so many frames while the peer runs on another CPU, so that both
+// work at once. On the same CPU one piece is best: each would wake the peer and switch to it.
+inline constexpr std::size_t overlap_frames = 8;
+
 // tail and head count bytes since the ring's start and never wrap (2^64 bytes).
 struct RingHeader {
   alignas(cache_line_bytes) std::atomic<std::uint64_t> tail{

@@ -42,6 +42,10 @@ class WorkerRing {
     return endpoint_.try_push(header, payload);
   }
   [[nodiscard]] bool readable() const noexcept { return endpoint_.readable(); }
+  // Whether the client ran on another CPU last: then it can take answers while more are made.
+  [[nodiscard]] bool peer_is_elsewhere() const noexcept {
+    return current_cpu() != endpoint_.peer_cpu();
+  }
   // Shows what was pushed and freed; wakes the client if it sleeps on it (one FUTEX_WAKE a sleep).
   void publish() noexcept;
   // for_space: answers are waiting because the ring was full.

@@ -151,6 +151,8 @@ Status TenantRouter::prepare_vector(const RouteSnapshot& snapshot, const RouteQu
                 "send the embedding with the query");
   }
   if (!comparable) return encoder_mismatch(set, given);
+  // validate_query has looked at the embedding, and nothing is to be scanned.
+  if (!text_only && set.routes.empty()) return {};
   if (prepared.vector.dimension() != settings.dimension) {
     prepared.vector = Matrix(1, settings.dimension);
   }

@@ -173,6 +173,7 @@ Turn Attachment::run() {
   if (ring_) ring_->wake_up();
   if (!flush()) return Turn::ended;
   bool exhausted = false;
+  std::size_t unshown = 0;
   for (std::size_t i = 0; i < slice_frames && !exhausted; ++i) {
     if (phase_ != Phase::serving || congested_) break;
     FrameView frame{};
@@ -184,12 +185,17 @@ Turn Attachment::run() {
       case Next::none:
         exhausted = true;
         break;
-      case Next::frame:
+      case Next::frame: {
         if (!serve(frame)) {
           if (flush()) (void)end(EndCause::peer_fault);
           return Turn::ended;
         }
-        if (out_.size() - sent_ >= flush_bytes && !flush()) return Turn::ended;
+        const bool overlap =
+            ++unshown >= overlap_frames && ring_.has_value() && ring_->peer_is_elsewhere();
+        if (!overlap && out_.size() - sent_ < flush_bytes) break;
+        if (!flush()) return Turn::ended;
+        unshown = 0;
+      }
     }
   }
   if (!flush()) return Turn::ended;
