@@ -98,6 +98,9 @@ std::unique_ptr<Peer> make_peer(const std::string& subject, const Options& optio
   if (subject == "relay") return make_relay_peer({cpu, {}});
   if (subject == "floor") return make_floor_peer({cpu, {}});
   if (subject == "floor in group") return make_floor_peer({cpu, options.group});
+#ifdef TENANTD_BENCH_GRPC
+  if (subject == "grpc") return make_grpc_peer({cpu, {}});
+#endif
   const Transport transport = subject.starts_with("stream") ? Transport::stream : Transport::ring;
   return std::make_unique<ClientPeer>(options, tenant, transport, subject.ends_with("ping"));
 }
@@ -184,6 +187,9 @@ std::vector<Case> cases_of(const Options& options) {
       cases.push_back({subject, depth, 1});
     }
   }
+#ifdef TENANTD_BENCH_GRPC
+  for (const int depth : {1, 16, 64}) cases.push_back({"grpc", depth, 1});
+#endif
   cases.push_back({"ring ping", 1, 1});
   cases.push_back({"floor", 1, 1});
   if (!options.group.empty()) {

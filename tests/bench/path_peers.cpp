@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +29,18 @@ namespace {
 
 constexpr std::uint64_t never_ns = 1ULL << 62U;
 
+// As the launcher asks for a worker (supervisor/launch/clone_child.h).
+void ask_for_short_slices() {
+  struct {
+    std::uint32_t size, policy;
+    std::uint64_t flags;
+    std::int32_t nice;
+    std::uint32_t priority;
+    std::uint64_t runtime_ns, deadline_ns, period_ns;
+  } attributes{48, SCHED_OTHER, 0, 0, 0, 100'000, 0, 0};
+  (void)::syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
 bool transfer(int fd, std::byte* buffer, std::size_t size, bool sending) {
   for (std::size_t done = 0; done < size;) {
     const ssize_t n =
@@ -36,26 +49,6 @@ bool transfer(int fd, std::byte* buffer, std::size_t size, bool sending) {
     done += static_cast<std::size_t>(n);
   }
   return true;
-}
-
-// Forks; the child enters its group, pins itself, works and ends.
-pid_t fork_peer(const Place& place, const std::function<void()>& work) {
-  const pid_t pid = ::fork();
-  if (pid < 0) std::exit(1);
-  if (pid > 0) return pid;
-  (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (!place.group.empty()) {
-    const UniqueFd tasks(::open((place.group + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
-    if (::write(tasks.get(), "0", 1) != 1) ::_exit(77);
-  }
-  pin_to(place.cpu);
-  work();
-  ::_exit(0);
-}
-
-void end_peer(pid_t pid) {
-  (void)::kill(pid, SIGKILL);
-  (void)::waitpid(pid, nullptr, 0);
 }
 
 struct Pair {
@@ -218,6 +211,26 @@ class FloorPeer : public Peer {
 };
 
 }  // namespace
+
+pid_t fork_peer(const Place& place, const std::function<void()>& work) {
+  const pid_t pid = ::fork();
+  if (pid < 0) std::exit(1);
+  if (pid > 0) return pid;
+  (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (!place.group.empty()) {
+    const UniqueFd tasks(::open((place.group + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+    if (::write(tasks.get(), "0", 1) != 1) ::_exit(77);
+    ask_for_short_slices();
+  }
+  pin_to(place.cpu);
+  work();
+  ::_exit(0);
+}
+
+void end_peer(pid_t pid) {
+  (void)::kill(pid, SIGKILL);
+  (void)::waitpid(pid, nullptr, 0);
+}
 
 void pin_to(int cpu) {
   if (cpu == any_cpu) return;

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -21,11 +22,15 @@ inline constexpr int any_cpu = -1;
 
 struct Place {
   int cpu = any_cpu;
-  std::string group;  // a cgroup directory to enter; empty: none
+  std::string group;  // a worker's cgroup directory: enter it, with a worker's slices; empty: no
 };
 
 // Pins the calling process; ends it with 77 where that is impossible.
 void pin_to(int cpu);
+
+// Forks; the child enters its group, pins itself, works and ends, at the latest with its parent.
+[[nodiscard]] pid_t fork_peer(const Place& place, const std::function<void()>& work);
+void end_peer(pid_t pid);
 
 // Ends its peers when it goes.
 class Peer {
@@ -40,5 +45,7 @@ class Peer {
 // No bytes: an eventfd wakes the peer in epoll_wait, a futex wakes this side; either only if the
 // other sleeps. What is left is what the kernel takes for two switches. Depth 1 only.
 [[nodiscard]] std::unique_ptr<Peer> make_floor_peer(const Place& place);
+// gRPC's unary call over a Unix socket; only where TENANTD_BENCH_GRPC is defined.
+[[nodiscard]] std::unique_ptr<Peer> make_grpc_peer(const Place& place);
 
 }  // namespace tenantd::bench
