@@ -21,6 +21,10 @@ constexpr float anchor_weight = 0.25F;
 constexpr float stranger_weight = 0.7F;
 // In the confidence it counts less still: what is left out already lacks its best example.
 constexpr float stranger_claim_weight = 0.2F;
+// Nor do utterances that are left out say anything of texts that equal one where a route has only
+// few, each about something else: all of them fail. There the anchors count as much as so many
+// examples, together.
+constexpr float anchors_at_least = 9.0F;
 
 constexpr std::array<ScoreMode, 3> modes{ScoreMode::dense, ScoreMode::lexical, ScoreMode::both};
 
@@ -114,7 +118,11 @@ class SignalExamples {
 class ClaimExamples {
  public:
   ClaimExamples(const Calibration& calibration, const RouterSettings& settings, Searcher& searcher)
-      : calibration_(calibration), settings_(settings), searcher_(searcher) {}
+      : calibration_(calibration),
+        settings_(settings),
+        searcher_(searcher),
+        anchor_weight_(std::clamp(anchors_at_least / static_cast<float>(calibration.samples),
+                                  anchor_weight, 1.0F)) {}
 
   void add(const LeaveOneOut::Asked& asked) {
     // Best first: what the other routes make of it, one more than are rivals.
@@ -123,8 +131,10 @@ class ClaimExamples {
       if (route.route != asked.route) logits_.push_back(route.logit);
     }
     if (logits_.size() > 1) add_best(stranger_claim_weight, false);
+    if (logits_.empty()) return;
+    add_anchors(asked.with);
     const FusedScore right = fuse(asked.without, settings_);
-    if (right.mode == ScoreMode::none || asked.siblings < 2 || logits_.empty()) return;
+    if (right.mode == ScoreMode::none || asked.siblings < 2) return;
     const float own = calibration_.logit(right);
     const bool found = own > logits_.front();
     ++answered_;
@@ -133,9 +143,11 @@ class ClaimExamples {
     add_best(1.0F, found);
   }
   void fit(Calibration& calibration) const {
-    if (answered_ > 0) calibration.final = fit_sigmoid(examples_, calibration.final);
     calibration.answered = answered_;
     if (answered_ == 0) return;
+    std::vector<LabelledScore> all = examples_;
+    all.insert(all.end(), anchors_.begin(), anchors_.end());
+    calibration.final = fit_sigmoid(all, calibration.final);
     calibration.accuracy = static_cast<float>(found_) / static_cast<float>(answered_);
     ReliabilityBins bins;
     for (const LabelledScore& example : examples_) {
@@ -146,6 +158,17 @@ class ClaimExamples {
   }
 
  private:
+  // `itself`: what the own route makes of the utterance that it holds; logits_ has the others.
+  void add_anchors(const SignalScores& itself) {
+    const FusedScore fused = fuse(itself, settings_);
+    if (fused.mode == ScoreMode::none) return;
+    Rivals rivals;
+    for (const float logit : logits_) rivals.add(logit);
+    const float claim = Calibration::claim(calibration_.logit(fused), rivals);
+    anchors_.push_back({claim, anchor_weight_, true});
+    // Half: what is like nothing is told easily, and small tenants shall answer.
+    anchors_.push_back({calibration_.logit({fused.mode, 0.0F}), anchor_weight_ / 2, false});
+  }
   void add_best(float weight, bool belongs) {
     Rivals rivals;
     for (const float logit : std::span(logits_).subspan(1)) rivals.add(logit);
@@ -155,8 +178,10 @@ class ClaimExamples {
   const Calibration& calibration_;
   const RouterSettings& settings_;
   Searcher& searcher_;
+  float anchor_weight_;
   std::vector<float> logits_;
   std::vector<LabelledScore> examples_;
+  std::vector<LabelledScore> anchors_;  // fitted to, but no measure of how well that went
   std::uint32_t answered_ = 0;
   std::uint32_t found_ = 0;
 };
