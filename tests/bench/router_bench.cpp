@@ -81,10 +81,40 @@ __attribute__((target("avx512f,avx512vnni"))) void read_and_multiply(const std::
   }
 }
 
-bool has_floor() {
+// The same with AVX2, which has no instruction for bytes that does not saturate.
+__attribute__((target("avx2"))) void read_and_multiply_avx2(const std::uint8_t* rows,
+                                                            std::size_t count,
+                                                            const std::int16_t* query,
+                                                            std::int32_t* out) {
+  constexpr std::size_t tile = 4;
+  for (std::size_t r = 0; r + tile <= count; r += tile) {
+    __m256i sums[tile];
+    for (auto& sum : sums) sum = _mm256_setzero_si256();
+    const std::uint8_t* row = rows + r * dimension;
+    for (std::size_t j = 0; j < dimension; j += 16) {
+      const __m256i q = _mm256_load_si256(reinterpret_cast<const __m256i*>(query + j));
+      for (std::size_t i = 0; i < tile; ++i) {
+        const auto* const at = reinterpret_cast<const __m128i*>(row + i * dimension + j);
+        const __m256i codes = _mm256_cvtepu8_epi16(_mm_load_si128(at));
+        sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(codes, q));
+      }
+    }
+    for (std::size_t i = 0; i < tile; ++i) {
+      __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sums[i]),
+                                   _mm256_extracti128_si256(sums[i], 1));
+      half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
+      out[r + i] = _mm_cvtsi128_si32(_mm_add_epi32(half, _mm_shuffle_epi32(half, 0xB1)));
+    }
+  }
+}
+
+bool has_vnni_floor() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni");
 }
+bool has_floor() { return has_vnni_floor() || __builtin_cpu_supports("avx2"); }
 #else
+void read_and_multiply_avx2(const std::uint8_t*, std::size_t, const std::int16_t*, std::int32_t*) {}
+bool has_vnni_floor() { return false; }
 void read_and_multiply(const std::uint8_t*, std::size_t, const std::int8_t*, std::int32_t*) {}
 bool has_floor() { return false; }
 #endif
@@ -94,6 +124,12 @@ class Contest {
  public:
   void enter(const char* name, double per_call, std::function<void(std::size_t)> call) {
     entries_.push_back({name, per_call, std::move(call), {}});
+  }
+  // Leaves the floor and what has `part` in its name.
+  void keep(const char* part) {
+    std::erase_if(entries_, [part](const Entry& entry) {
+      return std::strcmp(entry.name, "floor") != 0 && std::strstr(entry.name, part) == nullptr;
+    });
   }
   void run(std::size_t rounds) {
     for (std::size_t i = 0; i < rounds; ++i) {
@@ -143,7 +179,7 @@ struct Asked {
   }
 };
 
-void report_queries(std::size_t vectors) {
+void report_queries(std::size_t vectors, const char* only) {
   std::mt19937 random(1);
   std::vector<RouteDefinition> routes;
   for (std::size_t i = 0; i < vectors / route_size; ++i) routes.push_back(random_route(random, i));
@@ -161,9 +197,14 @@ void report_queries(std::size_t vectors) {
   std::vector<std::int32_t> products(vectors);
   QuantisedQuery codes;
   codes.set(asked.vectors[0]);
+  alignas(64) std::int16_t words[dimension] = {1, -2, 3};
   if (has_floor()) {
     contest.enter("floor", 1, [&](std::size_t) {
-      read_and_multiply(bytes.view().codes, vectors, codes.view().high, products.data());
+      if (has_vnni_floor()) {
+        read_and_multiply(bytes.view().codes, vectors, codes.view().high, products.data());
+      } else {
+        read_and_multiply_avx2(bytes.view().codes, vectors, words, products.data());
+      }
     });
   }
   std::vector<Result<RouteDecision>> decisions;
@@ -198,6 +239,7 @@ void report_queries(std::size_t vectors) {
     index.search(1, asked.vectors[i % asked.vectors.size()].data(), 5, best.data(), labels.data());
   });
 #endif
+  contest.keep(only);
   contest.run(vectors >= 100'000 ? 40 : vectors >= 10'000 ? 200 : 500);
   contest.print(vectors);
   std::size_t held = 0;
@@ -277,8 +319,10 @@ void report_edits(std::size_t vectors, bool with_queries) {
 int main(int argc, char** argv) {
   std::vector<std::size_t> sizes;
   bool edits = false;
+  const char* only = "";
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--edits") == 0) edits = true;
+    if (std::strcmp(argv[i], "--only") == 0 && i + 1 < argc) only = argv[++i];
     if (std::strcmp(argv[i], "--vectors") == 0 && i + 1 < argc) {
       sizes.push_back(std::strtoul(argv[++i], nullptr, 10));
     }
@@ -286,7 +330,7 @@ int main(int argc, char** argv) {
   if (sizes.empty() && !edits) sizes = {1'000, 10'000, 100'000};
   std::printf("kernels: %s\n vectors  call                        p50 us    p99 us  x floor\n",
               best_kernels().name);
-  for (const std::size_t vectors : sizes) report_queries(vectors);
+  for (const std::size_t vectors : sizes) report_queries(vectors, only);
   if (edits) {
     report_edits(10'000, true);
     report_edits(100'000, false);

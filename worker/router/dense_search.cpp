@@ -34,14 +34,22 @@ std::span<float> DenseSearch::rows_of(std::size_t query, std::uint32_t route) no
 void DenseSearch::scan(const RouteSet& set, const RouterSettings& settings,
                        std::span<const QuerySignals* const> queries) {
   set_ = &set;
+  queries_ = queries;
   route_count_ = set.routes.size();
   grow_to(route_bounds_, queries.size() * route_count_);
-  vectors_.clear();
-  for (const QuerySignals* query : queries) vectors_.push_back(query->vector);
-  tenants_ = make_aggregator(settings.aggregation, settings);
-  centroids_only_ = !tenants_.needs_rows() && !set.has_own_aggregations &&
-                    settings.aggregation != Aggregation::automatic;
-  if (!centroids_only_) scan_rows(queries);
+  const Aggregator how = make_aggregator(settings.aggregation, settings);
+  const bool undecided = set.has_own_aggregations || settings.aggregation == Aggregation::automatic;
+  has_rows_ = undecided || how.needs_rows();
+  has_centroids_ = undecided || how.needs_centroid();
+  has_coarse_bounds_ = kernels_->multiplies_bytes;
+  codes_.clear();
+  for (std::size_t q = 0; q < queries.size(); ++q) codes_.push_back(codes_of(q));
+  if (has_rows_) scan_rows();
+  if (has_centroids_) {
+    centroid_stride_ = route_count_ + kernel_overrun;
+    grow_to(centroid_bounds_, queries.size() * centroid_stride_);
+    scan_some(set.centroids.view(), centroid_bounds_, centroid_stride_, 0);
+  }
   aggregate(settings);
 }
 
@@ -53,23 +61,9 @@ void DenseSearch::aggregate(const RouterSettings& settings) {
       own_.push_back(make_aggregator(route->aggregation.value_or(settings.aggregation), settings));
     }
   }
-  if (centroids_only_) {
-    has_closer_bound_ = false;
-    score_centroids(vectors_.size());
-    return;
-  }
-  has_closer_bound_ =
-      !own_.empty() || tenants_.needs_centroid() || (tenants_.k != 1 && tenants_.k != 3);
-  find_route_bounds(vectors_.size());
-}
-
-// One row a route says all: the mean is the centroid, made shorter.
-void DenseSearch::score_centroids(std::size_t queries) {
-  for (std::uint32_t r = 0; r < route_count_; ++r) {
-    for (std::size_t q = 0; q < queries; ++q) {
-      route_bounds_[q * route_count_ + r] = centroid_score(q, r, tenants_);
-    }
-  }
+  has_closer_bound_ = has_coarse_bounds_ || !own_.empty() ||
+                      (tenants_.needs_rows() && tenants_.k != 1 && tenants_.k != 3);
+  find_route_bounds();
 }
 
 float DenseSearch::centroid_score(std::size_t query, std::uint32_t route,
@@ -77,40 +71,58 @@ float DenseSearch::centroid_score(std::size_t query, std::uint32_t route,
   const RouteBlock& block = *set_->routes[route];
   if (block.centroid.rows() == 0) return 0;
   float score = 0;
-  kernels_->dot_rows(vectors_[query], block.centroid.data(), 1, block.centroid.stride(), &score);
+  kernels_->dot_rows(queries_[query]->vector, block.centroid.data(), 1, block.centroid.stride(),
+                     &score);
   return score * (how.as_mean ? block.mean_length : 1.0F);
 }
 
-void DenseSearch::scan_rows(std::span<const QuerySignals* const> queries) {
+void DenseSearch::scan_rows() {
   row_stride_ = set_->vector_count + kernel_overrun;
-  grow_to(row_bounds_, queries.size() * row_stride_);
-  codes_.clear();
-  for (const QuerySignals* query : queries) codes_.push_back(query->codes);
+  grow_to(row_bounds_, queries_.size() * row_stride_);
   for (const PlacedSegment& placed : set_->segments) {
-    const ScanRows rows = placed.segment->rows.view();
-    if (rows.count == 0) continue;
-    if (queries.size() == 1) {
-      kernels_->scan(codes_[0], rows, row_bounds_.data() + placed.first_row);
-      continue;
-    }
-    outputs_.clear();
-    for (std::size_t q = 0; q < queries.size(); ++q) {
-      outputs_.push_back(row_bounds_.data() + q * row_stride_ + placed.first_row);
-    }
-    kernels_->scan_batch(codes_, rows, outputs_.data());
+    scan_some(placed.segment->rows.view(), row_bounds_, row_stride_, placed.first_row);
   }
 }
 
-void DenseSearch::find_route_bounds(std::size_t queries) {
-  for (std::size_t q = 0; q < queries; ++q) {
+// For all queries, from bounds[first] on, `stride` from one query's to the next one's.
+void DenseSearch::scan_some(const ScanRows& rows, std::vector<float>& bounds, std::size_t stride,
+                            std::size_t first) {
+  if (rows.count == 0) return;
+  if (codes_.size() == 1) return kernels_->scan(codes_[0], rows, bounds.data() + first);
+  outputs_.clear();
+  for (std::size_t q = 0; q < codes_.size(); ++q) {
+    outputs_.push_back(bounds.data() + q * stride + first);
+  }
+  kernels_->scan_batch(codes_, rows, outputs_.data());
+}
+
+void DenseSearch::find_route_bounds() {
+  const bool one_each = own_.empty() && tenants_.needs_rows() && tenants_.k != 3;
+  for (std::size_t q = 0; q < queries_.size(); ++q) {
+    if (!one_each) {
+      for (std::uint32_t r = 0; r < route_count_; ++r) find_route_bound(q, r);
+      continue;
+    }
+    // The largest is at least the mean of the largest few.
+    float* const bounds = route_bounds_.data() + q * route_count_;
+    kernels_->largest_of_each(row_bounds_.data() + q * row_stride_, set_->first_row.data(),
+                              route_count_, bounds);
+    if (!tenants_.needs_centroid()) continue;
+    const float* const products = centroid_bounds_.data() + q * centroid_stride_;
     for (std::uint32_t r = 0; r < route_count_; ++r) {
-      const std::span<const float> bounds = rows_of(q, r);
-      const Aggregator& how = aggregator_of(r);
-      const float largest = how.needs_rows() ? largest_bound(bounds, how.k) : 0.0F;
-      const float centroid = how.needs_centroid() ? centroid_bound(bounds, r, how) : 0.0F;
-      route_bounds_[q * route_count_ + r] = how.mix(centroid, largest);
+      bounds[r] = tenants_.mix(centroid_bound(products[r], r, tenants_), bounds[r]);
     }
   }
+}
+
+void DenseSearch::find_route_bound(std::size_t query, std::uint32_t route) {
+  const Aggregator& how = aggregator_of(route);
+  const float largest = how.needs_rows() ? largest_bound(rows_of(query, route), how.k) : 0.0F;
+  const float centroid =
+      how.needs_centroid()
+          ? centroid_bound(centroid_bounds_[query * centroid_stride_ + route], route, how)
+          : 0.0F;
+  route_bounds_[query * route_count_ + route] = how.mix(centroid, largest);
 }
 
 float DenseSearch::largest_bound(std::span<const float> bounds, std::size_t k) const noexcept {
@@ -123,49 +135,79 @@ float DenseSearch::largest_bound(std::span<const float> bounds, std::size_t k) c
   return kernels_->largest(bounds.data(), bounds.size());
 }
 
-// The centroid's product is the mean of the rows' products, made longer; so the mean of their
-// bounds is a bound without another vector being read, but for what so many float operations may
-// round off.
-float DenseSearch::centroid_bound(std::span<const float> bounds, std::uint32_t route,
+// From the bound of the product with the centroid. A route without one scores 0, and its row of
+// zeros has no bound below that.
+float DenseSearch::centroid_bound(float product, std::uint32_t route,
                                   const Aggregator& how) const noexcept {
-  const RouteBlock& block = *set_->routes[route];
-  if (block.centroid.rows() == 0) return 0;
-  constexpr std::size_t lanes = 16;
-  float sums[lanes] = {};
-  std::size_t i = 0;
-  for (; i + lanes <= bounds.size(); i += lanes) {
-    for (std::size_t lane = 0; lane < lanes; ++lane) sums[lane] += bounds[i + lane];
-  }
-  for (std::size_t lane = 0; i < bounds.size(); ++i, ++lane) sums[lane] += bounds[i];
-  float sum = 0;
-  for (const float part : sums) sum += part;
-  const auto operations = static_cast<float>(bounds.size() + 2 * set_->dimension + 64);
-  const float rounding = operations * 1.2e-7F;
-  const float mean = sum / static_cast<float>(bounds.size()) + rounding;
-  const float most = how.as_mean ? block.mean_length : 1.0F;  // of a product with a unit vector
-  return std::min(how.as_mean ? mean : mean / block.mean_length, most) + rounding;
+  return how.as_mean ? product * set_->routes[route]->mean_length : product;
 }
 
 float DenseSearch::closer_bound(std::size_t query, std::uint32_t route) {
   const Aggregator& how = aggregator_of(route);
-  const std::span<const float> bounds = rows_of(query, route);
   float largest = 0;
   if (how.needs_rows()) {
-    if (how.k == 1) {
+    if (has_coarse_bounds_) refine_rows(query, route);
+    const std::span<const float> bounds = rows_of(query, route);
+    if (how.k == 1 || bounds.empty()) {
       largest = largest_bound(bounds, 1);
     } else {
       values_.assign(bounds.begin(), bounds.end());
       largest = mean_of_largest(values_, how.k);
     }
   }
-  return how.mix(how.needs_centroid() ? centroid_score(query, route, how) : 0.0F, largest);
+  if (!how.needs_centroid()) return how.mix(0.0F, largest);
+  return how.mix(centroid_bound(refined_centroid(query, route), route, how), largest);
+}
+
+// The route's rows once more, with both bytes of the query.
+void DenseSearch::refine_rows(std::size_t query, std::uint32_t route) {
+  const std::span<float> bounds = rows_of(query, route);
+  grow_to(values_, bounds.size() + kernel_overrun);
+  std::size_t filled = 0;
+  for (auto part = set_->first_part[route]; part < set_->first_part[route + 1]; ++part) {
+    const PlacedSegment& home = set_->segments[set_->parts[part].segment];
+    const Segment& segment = *home.segment;
+    const std::size_t p = part - home.first_part;
+    const std::size_t end =
+        p + 1 < segment.parts.size() ? segment.parts[p + 1].first_row : segment.row_count;
+    const ScanRows rows = segment.rows.view(segment.parts[p].first_row, end);
+    if (rows.count == 0) continue;
+    kernels_->scan(queries_[query]->codes, rows, values_.data() + filled);
+    filled += rows.count;
+  }
+  std::copy_n(values_.begin(), bounds.size(), bounds.begin());
+}
+
+float DenseSearch::refined_centroid(std::size_t query, std::uint32_t route) {
+  float bound[kernel_overrun] = {centroid_bounds_[query * centroid_stride_ + route]};
+  if (has_coarse_bounds_) {
+    kernels_->scan(queries_[query]->codes, set_->centroids.view(route, route + 1), bound);
+  }
+  return bound[0];
 }
 
 float DenseSearch::exact(std::size_t query, std::uint32_t route) {
-  if (centroids_only_) return bound(query, route);
   const Aggregator& how = aggregator_of(route);
   const float largest = how.needs_rows() ? exact_largest(query, route, how.k) : 0.0F;
   return how.mix(how.needs_centroid() ? centroid_score(query, route, how) : 0.0F, largest);
+}
+
+// The row with the highest bound is multiplied first; then every other row whose bound is above the
+// best product.
+float DenseSearch::exact_largest_one(const float* query, const RouteBlock& block,
+                                     std::span<const float> bounds) const noexcept {
+  const std::size_t stride = padded_row(set_->dimension);
+  const auto first =
+      static_cast<std::size_t>(std::max_element(bounds.begin(), bounds.end()) - bounds.begin());
+  float best = 0;
+  kernels_->dot_rows(query, block.vector_of(first), 1, stride, &best);
+  for (std::size_t row = 0; row < bounds.size(); ++row) {
+    if (bounds[row] <= best || row == first) continue;
+    float value = 0;
+    kernels_->dot_rows(query, block.vector_of(row), 1, stride, &value);
+    best = std::max(best, value);
+  }
+  return best;
 }
 
 // The rows with the k highest bounds are multiplied first; then every other row whose bound reaches
@@ -177,11 +219,13 @@ float DenseSearch::exact_largest(std::size_t query, std::uint32_t route, std::si
   const std::size_t stride = padded_row(set_->dimension);
   const std::size_t k = std::min(top_k, bounds.size());
   if (k == 0) return 0;
+  const float* const vector = queries_[query]->vector;
+  if (k == 1) return exact_largest_one(vector, block, bounds);
   values_.clear();  // a heap, the least on top
   used_.clear();
   const auto product = [&](std::size_t row) {
     float value = 0;
-    kernels_->dot_rows(vectors_[query], block.vector_of(row), 1, stride, &value);
+    kernels_->dot_rows(vector, block.vector_of(row), 1, stride, &value);
     used_.push_back({row, bounds[row]});
     bounds[row] = used_up;
     return value;

@@ -22,8 +22,8 @@ class DenseSearch {
   // `kernels` must be ones that this CPU runs.
   explicit DenseSearch(const Kernels& kernels = best_kernels()) noexcept : kernels_(&kernels) {}
 
-  // Reads every vector once for all `queries`, which all have one. `set` and the queries are
-  // borrowed until the next call.
+  // Reads every vector once for all `queries`, which all have one. `set` and `queries` are borrowed
+  // until the next call.
   void scan(const RouteSet& set, const RouterSettings& settings,
             std::span<const QuerySignals* const> queries);
   // The same queries with another aggregation, from the rows as they were read; scan() was called
@@ -39,7 +39,7 @@ class DenseSearch {
   }
   // Whether closer_bound() says more than bound().
   [[nodiscard]] bool has_closer_bound() const noexcept { return has_closer_bound_; }
-  // A bound that is lower and costs more; still not below the exact score.
+  // A bound that is lower and costs more; still not below the exact score. No float is read for it.
   [[nodiscard]] float closer_bound(std::size_t query, std::uint32_t route);
   // The score as the definition in aggregate.h has it.
   [[nodiscard]] float exact(std::size_t query, std::uint32_t route);
@@ -49,33 +49,46 @@ class DenseSearch {
     std::size_t row;
     float bound;
   };
-  void scan_rows(std::span<const QuerySignals* const> queries);
-  void score_centroids(std::size_t queries);
-  void find_route_bounds(std::size_t queries);
+  [[nodiscard]] const ScanQuery& codes_of(std::size_t query) const noexcept {
+    return has_coarse_bounds_ ? queries_[query]->coarse : queries_[query]->codes;
+  }
+  void scan_rows();
+  void scan_some(const ScanRows& rows, std::vector<float>& bounds, std::size_t stride,
+                 std::size_t first);
+  void find_route_bounds();
+  void find_route_bound(std::size_t query, std::uint32_t route);
   [[nodiscard]] const Aggregator& aggregator_of(std::uint32_t route) const noexcept {
     return own_.empty() ? tenants_ : own_[route];
   }
   [[nodiscard]] float centroid_score(std::size_t query, std::uint32_t route,
                                      const Aggregator& how) const noexcept;
-  [[nodiscard]] float centroid_bound(std::span<const float> bounds, std::uint32_t route,
+  [[nodiscard]] float centroid_bound(float product, std::uint32_t route,
                                      const Aggregator& how) const noexcept;
   [[nodiscard]] float largest_bound(std::span<const float> bounds, std::size_t k) const noexcept;
+  void refine_rows(std::size_t query, std::uint32_t route);
+  [[nodiscard]] float refined_centroid(std::size_t query, std::uint32_t route);
   [[nodiscard]] float exact_largest(std::size_t query, std::uint32_t route, std::size_t top_k);
+  [[nodiscard]] float exact_largest_one(const float* query, const RouteBlock& block,
+                                        std::span<const float> bounds) const noexcept;
   [[nodiscard]] std::span<float> rows_of(std::size_t query, std::uint32_t route) noexcept;
 
   const Kernels* kernels_;
   const RouteSet* set_ = nullptr;
   Aggregator tenants_;
-  std::vector<Aggregator> own_;  // one a route; empty: no route has its own
-  bool centroids_only_ = false;  // then bounds are scores, and no row was read
+  std::vector<Aggregator> own_;     // one a route; empty: no route has its own
+  bool has_rows_ = false;           // row_bounds_ holds what scan() read
+  bool has_centroids_ = false;      // likewise
+  bool has_coarse_bounds_ = false;  // of one byte a float of the query
   bool has_closer_bound_ = false;
   std::size_t route_count_ = 0;
   std::size_t row_stride_ = 0;
-  std::vector<const float*> vectors_;  // one a query
+  std::size_t centroid_stride_ = 0;
+  std::span<const QuerySignals* const> queries_;
   std::vector<ScanQuery> codes_;
   std::vector<float*> outputs_;
-  std::vector<float> row_bounds_;    // queries × rows
-  std::vector<float> route_bounds_;  // queries × routes
+  std::vector<float> row_bounds_;       // queries × rows
+  std::vector<float> centroid_bounds_;  // queries × routes, of products
+  std::vector<float> route_bounds_;     // queries × routes
   std::vector<float> values_;
   std::vector<Used> used_;
 };

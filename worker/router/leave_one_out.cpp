@@ -42,6 +42,7 @@ QuerySignals LeaveOneOut::prepare(std::uint32_t utterance, Prepared& prepared) {
     prepared.codes.set(chunk.vectors.row(row));
     query.vector = chunk.vectors.row(row).data();
     query.codes = prepared.codes.view();
+    query.coarse = prepared.codes.coarse();
   }
   tokenize(chunk.texts[row], prepared.words);
   distinct_words(prepared.words, prepared.distinct);

@@ -28,6 +28,7 @@ struct QuerySignals {
   const float* vector = nullptr;     // normalised, padded and aligned as a Matrix row; null: none
   ScanQuery codes{};                 // the same vector quantised; unset without one
   std::span<const QueryWord> words;  // empty: no lexical signal
+  ScanQuery coarse{};                // as codes, with one byte a float
 };
 
 struct SignalScores {

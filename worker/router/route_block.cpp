@@ -114,7 +114,13 @@ void append(RouteBlock& block, std::span<const Utterance> added, std::uint32_t d
       static_cast<float>(std::sqrt(squares) / static_cast<double>(block.vector_count));
   std::vector<float> sum(block.vector_sum.begin(), block.vector_sum.end());
   block.centroid = Matrix(1, dimension);
-  if (!normalise(sum, block.centroid.row(0))) block.centroid = Matrix();
+  block.centroid_codes = {};
+  if (!normalise(sum, block.centroid.row(0))) {
+    block.centroid = Matrix();
+    return;
+  }
+  block.centroid_codes = QuantisedRows(1, dimension);
+  block.centroid_codes.set(0, block.centroid.row(0));
 }
 
 }  // namespace
@@ -150,11 +156,6 @@ std::shared_ptr<const RouteBlock> append_utterances(const RouteBlock& base,
   block->vector_count = base.vector_count;
   block->text_count = base.text_count;
   block->vector_sum = base.vector_sum;
-  if (base.centroid.rows() != 0) {
-    block->centroid = Matrix(1, dimension);
-    std::ranges::copy(base.centroid.row(0), block->centroid.row(0).begin());
-  }
-  block->mean_length = base.mean_length;
   append(*block, added, dimension);
   return block;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "worker/encoder/tokenizer.h"
+#include "worker/router/kernels/quantise.h"
 #include "worker/router/matrix.h"
 #include "worker/router/types.h"
 
@@ -53,6 +54,7 @@ struct RouteBlock {
   std::size_t text_count = 0;
   std::vector<double> vector_sum;  // of all normalised vectors, in order; empty without vectors
   Matrix centroid;                 // one row, normalised; none if the vectors cancel out
+  QuantisedRows centroid_codes;    // likewise
   float mean_length = 0;           // of vector_sum / vector_count: the mean is that of centroid
 
   // Everything that the route was made of; vectors come back normalised. `with_vectors` false

@@ -103,6 +103,11 @@ std::shared_ptr<const RouteSet> build_route_set(
     if (route->aggregation) set->has_own_aggregations = true;
     if (route->priority != 0) set->has_priorities = true;
   }
+  set->centroids = QuantisedRows(count, dimension);
+  for (std::size_t r = 0; r < count; ++r) {
+    const QuantisedRows& own = set->routes[r]->centroid_codes;
+    if (own.count() > 0) set->centroids.copy(r, own, 0, 1);
+  }
   for (PlannedSegment& planned : plan) {
     if (!planned.kept) {
       planned.kept = build_segment(std::move(planned.parts), dimension, set->average_length);

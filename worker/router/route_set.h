@@ -39,6 +39,7 @@ struct RouteSet {
   std::vector<std::uint8_t> has_text;          // one a route: 1 if an utterance has a text
   std::vector<PlacedSegment> segments;
   std::vector<PlacedPart> parts;
+  QuantisedRows centroids;  // one a route; all zero where it has none
   std::size_t vector_count = 0;
   std::size_t text_count = 0;
   double documents = 0;               // utterances with words

@@ -169,6 +169,7 @@ Status TenantRouter::prepare_vector(const RouteSnapshot& snapshot, const RouteQu
   prepared.codes.set(row);
   signals.vector = prepared.vector.data();
   signals.codes = prepared.codes.view();
+  signals.coarse = prepared.codes.coarse();
   return {};
 }
 

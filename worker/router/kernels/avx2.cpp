@@ -1,5 +1,5 @@
 // Kernels for CPUs with AVX2. Multiplications of bytes go through 16-bit words: the instruction
-// that takes bytes (vpmaddubsw) saturates.
+// that takes bytes (vpmaddubsw) saturates. So the query may as well have 16 bits.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -8,6 +8,7 @@
 #include "worker/router/kernels/kernels.h"
 
 #define TENANTD_AVX2 __attribute__((target("avx2")))
+#define TENANTD_AVX2_INLINE __attribute__((target("avx2"), always_inline)) inline
 
 namespace tenantd {
 namespace {
@@ -32,36 +33,68 @@ TENANTD_AVX2 void dot_rows(const float* query, const float* rows, std::size_t ro
   }
 }
 
-TENANTD_AVX2 __m256i load_signed(const std::int8_t* bytes) {
-  return _mm256_cvtepi8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(bytes)));
+constexpr std::size_t tile_rows = 4;
+constexpr std::size_t prefetch_bytes = 4096;  // the hardware's prefetcher stops at each 4 KiB
+
+// The sums of four vectors' lanes.
+TENANTD_AVX2_INLINE __m128i sum_each(const __m256i* v) {
+  const __m256i ab = _mm256_hadd_epi32(v[0], v[1]);
+  const __m256i cd = _mm256_hadd_epi32(v[2], v[3]);
+  const __m256i all = _mm256_hadd_epi32(ab, cd);
+  return _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
 }
 
-TENANTD_AVX2 __m256i load_codes(const std::uint8_t* bytes) {
-  const __m128i codes = _mm_load_si128(reinterpret_cast<const __m128i*>(bytes));
-  return _mm256_sub_epi16(_mm256_cvtepu8_epi16(codes), _mm256_set1_epi16(128));
-}
-
-TENANTD_AVX2 std::int32_t sum_integers(__m256i v) {
-  __m128i half = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-  half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
-  half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xB1));
-  return _mm_cvtsi128_si32(half);
+// Of four rows from `r` on, for `count` queries.
+template <std::size_t count>
+TENANTD_AVX2_INLINE void scan_tile(const ScanQuery* queries, const ScanRows& rows, std::size_t r,
+                                   float* const* bounds) {
+  // Beyond the last row it is read again, and its result is not used.
+  const std::uint8_t* tile[tile_rows];
+  for (std::size_t i = 0; i < tile_rows; ++i) {
+    tile[i] = rows.codes + std::min(r + i, rows.count - 1) * rows.stride;
+  }
+  __m128 totals[count] = {};
+  for (std::size_t first = 0, block = 0; first < rows.stride; first += scan_block, ++block) {
+    const std::size_t end = std::min(first + scan_block, rows.stride);
+    __m256i sums[count][tile_rows];
+    for (auto& some : sums) {
+      for (auto& sum : some) sum = _mm256_setzero_si256();
+    }
+    for (std::size_t j = first; j < end; j += 16) {
+      __m256i words[count];
+      for (std::size_t q = 0; q < count; ++q) {
+        words[q] = _mm256_load_si256(reinterpret_cast<const __m256i*>(queries[q].codes + j));
+      }
+      for (std::size_t i = 0; i < tile_rows; ++i) {
+        const auto* const at = reinterpret_cast<const __m128i*>(tile[i] + j);
+        const __m256i codes = _mm256_cvtepu8_epi16(_mm_load_si128(at));
+        if (count == 1 && j % 64 == 0) {
+          _mm_prefetch(reinterpret_cast<const char*>(at) + prefetch_bytes, _MM_HINT_T0);
+        }
+        for (std::size_t q = 0; q < count; ++q) {
+          sums[q][i] = _mm256_add_epi32(sums[q][i], _mm256_madd_epi16(codes, words[q]));
+        }
+      }
+    }
+    for (std::size_t q = 0; q < count; ++q) {
+      const __m128i part =
+          _mm_sub_epi32(sum_each(sums[q]), _mm_set1_epi32(queries[q].offsets[block]));
+      totals[q] = _mm_add_ps(totals[q], _mm_cvtepi32_ps(part));
+    }
+  }
+  const __m128 scales = _mm_loadu_ps(rows.scales + r);
+  const __m128 errors = _mm_loadu_ps(rows.errors + r);
+  for (std::size_t q = 0; q < count; ++q) {
+    const __m128 scale = _mm_mul_ps(scales, _mm_set1_ps(queries[q].scale));
+    const __m128 error = _mm_mul_ps(errors, _mm_set1_ps(queries[q].error_factor));
+    const __m128 slack = _mm_add_ps(error, _mm_set1_ps(queries[q].slack));
+    _mm_storeu_ps(bounds[q] + r, _mm_add_ps(_mm_mul_ps(scale, totals[q]), slack));
+  }
 }
 
 TENANTD_AVX2 void scan(const ScanQuery& query, const ScanRows& rows, float* bounds) {
-  for (std::size_t r = 0; r < rows.count; ++r) {
-    const std::uint8_t* row = rows.codes + r * rows.stride;
-    __m256i high = _mm256_setzero_si256();
-    __m256i low = high;
-    for (std::size_t j = 0; j < rows.stride; j += 16) {
-      const __m256i codes = load_codes(row + j);
-      high = _mm256_add_epi32(high, _mm256_madd_epi16(codes, load_signed(query.high + j)));
-      low = _mm256_add_epi32(low, _mm256_madd_epi16(codes, load_signed(query.low + j)));
-    }
-    const float sum =
-        static_cast<float>(sum_integers(high)) * 128.0F + static_cast<float>(sum_integers(low));
-    bounds[r] =
-        rows.scales[r] * query.scale * sum + (rows.errors[r] * query.error_factor + query.slack);
+  for (std::size_t r = 0; r < rows.count; r += tile_rows) {
+    scan_tile<1>(&query, rows, r, &bounds);
   }
 }
 
@@ -69,29 +102,55 @@ TENANTD_AVX2 void scan_batch(std::span<const ScanQuery> queries, const ScanRows&
                              float* const* bounds) {
   constexpr std::size_t block = 32;  // rows that stay in the cache while all queries read them
   for (std::size_t first = 0; first < rows.count; first += block) {
-    const ScanRows some{rows.codes + first * rows.stride, rows.scales + first, rows.errors + first,
-                        std::min(block, rows.count - first), rows.stride};
-    for (std::size_t q = 0; q < queries.size(); ++q) scan(queries[q], some, bounds[q] + first);
+    const std::size_t end = std::min(first + block, rows.count);
+    std::size_t q = 0;
+    for (; q + 2 <= queries.size(); q += 2) {
+      for (std::size_t r = first; r < end; r += tile_rows) {
+        scan_tile<2>(queries.data() + q, rows, r, bounds + q);
+      }
+    }
+    if (q == queries.size()) continue;
+    for (std::size_t r = first; r < end; r += tile_rows) {
+      scan_tile<1>(queries.data() + q, rows, r, bounds + q);
+    }
   }
 }
 
-TENANTD_AVX2 float largest(const float* values, std::size_t count) {
-  float best = values[0];
-  std::size_t i = 0;
+TENANTD_AVX2_INLINE float largest_lane(__m256 lanes) {
+  __m128 half = _mm_max_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps(lanes, 1));
+  half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+  return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
+}
+
+// The last eight are read together: some of them for the second time.
+TENANTD_AVX2_INLINE float largest_of(const float* values, std::size_t count) {
   if (count >= 8) {
-    __m256 lanes = _mm256_loadu_ps(values);
-    for (i = 8; i + 8 <= count; i += 8) lanes = _mm256_max_ps(lanes, _mm256_loadu_ps(values + i));
-    __m128 half = _mm_max_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps(lanes, 1));
-    half = _mm_max_ps(half, _mm_movehl_ps(half, half));
-    best = _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
+    __m256 lanes = _mm256_loadu_ps(values + count - 8);
+    for (std::size_t i = 0; i + 8 < count; i += 8) {
+      lanes = _mm256_max_ps(lanes, _mm256_loadu_ps(values + i));
+    }
+    return largest_lane(lanes);
   }
-  for (; i < count; ++i) best = std::max(best, values[i]);
+  float best = values[0];
+  for (std::size_t i = 1; i < count; ++i) best = std::max(best, values[i]);
   return best;
+}
+
+TENANTD_AVX2 float largest(const float* values, std::size_t count) {
+  return largest_of(values, count);
+}
+
+TENANTD_AVX2 void largest_of_each(const float* values, const std::uint32_t* starts,
+                                  std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t size = starts[i + 1] - starts[i];
+    out[i] = size > 0 ? largest_of(values + starts[i], size) : 0.0F;
+  }
 }
 
 }  // namespace
 
-const Kernels avx2_kernels{"avx2", dot_rows, scan, scan_batch, largest};
+const Kernels avx2_kernels{"avx2", dot_rows, scan, scan_batch, largest, largest_of_each, false};
 
 }  // namespace tenantd
 #endif

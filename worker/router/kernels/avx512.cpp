@@ -20,7 +20,6 @@ namespace {
 
 // Bytes that a row is asked for ahead of its use: the hardware's prefetcher stops at each 4 KiB.
 constexpr std::size_t prefetch_bytes = 4096;
-constexpr std::size_t tile_rows = 4;
 
 // Not _mm512_reduce_add_ps: its order of additions is the compiler's.
 TENANTD_AVX512 float sum_lanes(__m512 v) {
@@ -71,29 +70,8 @@ TENANTD_AVX512_INLINE __m128i sum_each(const __m512i* v) {
   return _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
 }
 
-// Of four rows from `r` on.
-TENANTD_AVX512_INLINE void store_bounds(const ScanQuery& query, const ScanRows& rows, std::size_t r,
-                                        const __m512i* high, const __m512i* low, float* bounds) {
-  __m128 sum;
-  if (rows.stride <= max_whole_stride) {
-    __m512i whole[tile_rows];
-    for (std::size_t i = 0; i < tile_rows; ++i) {
-      whole[i] = _mm512_add_epi32(_mm512_slli_epi32(high[i], 7), low[i]);
-    }
-    const std::int32_t offset = query.high_offset * 128 + query.low_offset;
-    sum = _mm_cvtepi32_ps(_mm_sub_epi32(sum_each(whole), _mm_set1_epi32(offset)));
-  } else {
-    const __m128i h = _mm_sub_epi32(sum_each(high), _mm_set1_epi32(query.high_offset));
-    const __m128i l = _mm_sub_epi32(sum_each(low), _mm_set1_epi32(query.low_offset));
-    sum = _mm_add_ps(_mm_mul_ps(_mm_cvtepi32_ps(h), _mm_set1_ps(128.0F)), _mm_cvtepi32_ps(l));
-  }
-  const __m128 scale = _mm_mul_ps(_mm_loadu_ps(rows.scales + r), _mm_set1_ps(query.scale));
-  const __m128 error = _mm_mul_ps(_mm_loadu_ps(rows.errors + r), _mm_set1_ps(query.error_factor));
-  const __m128 slack = _mm_add_ps(error, _mm_set1_ps(query.slack));
-  _mm_storeu_ps(bounds + r, _mm_add_ps(_mm_mul_ps(scale, sum), slack));
-}
-
 // Row offsets of a tile; beyond the last row it is read again, and its result is not used.
+template <std::size_t tile_rows>
 TENANTD_AVX512_INLINE std::array<const std::uint8_t*, tile_rows> tile_at(const ScanRows& rows,
                                                                          std::size_t r) {
   std::array<const std::uint8_t*, tile_rows> tile{};
@@ -103,70 +81,112 @@ TENANTD_AVX512_INLINE std::array<const std::uint8_t*, tile_rows> tile_at(const S
   return tile;
 }
 
-TENANTD_AVX512 void scan(const ScanQuery& query, const ScanRows& rows, float* bounds) {
-  for (std::size_t r = 0; r < rows.count; r += tile_rows) {
-    __m512i high[tile_rows];
-    __m512i low[tile_rows];
-    for (std::size_t i = 0; i < tile_rows; ++i) high[i] = low[i] = _mm512_setzero_si512();
-    const auto tile = tile_at(rows, r);
-    for (std::size_t j = 0; j < rows.stride; j += 64) {
-      const __m512i h = _mm512_load_si512(query.high + j);
-      const __m512i l = _mm512_load_si512(query.low + j);
-      for (std::size_t i = 0; i < tile_rows; ++i) {
-        const __m512i codes = _mm512_load_si512(tile[i] + j);
-        _mm_prefetch(reinterpret_cast<const char*>(tile[i] + j + prefetch_bytes), _MM_HINT_T0);
-        high[i] = _mm512_dpbusd_epi32(high[i], codes, h);
-        low[i] = _mm512_dpbusd_epi32(low[i], codes, l);
-      }
-    }
-    store_bounds(query, rows, r, high, low, bounds);
+// Of the columns [first, end): Σ code · query code a row, without the offset.
+template <std::size_t count, std::size_t tile_rows, bool with_low>
+TENANTD_AVX512_INLINE void multiply(const ScanQuery* queries,
+                                    const std::array<const std::uint8_t*, tile_rows>& tile,
+                                    std::size_t first, std::size_t end,
+                                    __m512i (&sums)[count][tile_rows]) {
+  __m512i low[count][tile_rows];
+  for (std::size_t q = 0; q < count; ++q) {
+    for (std::size_t i = 0; i < tile_rows; ++i) sums[q][i] = low[q][i] = _mm512_setzero_si512();
   }
-}
-
-TENANTD_AVX512 void scan_pair(const ScanQuery* queries, const ScanRows& rows, std::size_t r,
-                              float* const* bounds) {
-  __m512i high[2][tile_rows];
-  __m512i low[2][tile_rows];
-  for (std::size_t i = 0; i < tile_rows; ++i) {
-    high[0][i] = low[0][i] = high[1][i] = low[1][i] = _mm512_setzero_si512();
-  }
-  const auto tile = tile_at(rows, r);
-  for (std::size_t j = 0; j < rows.stride; j += 64) {
-    const __m512i h0 = _mm512_load_si512(queries[0].high + j);
-    const __m512i l0 = _mm512_load_si512(queries[0].low + j);
-    const __m512i h1 = _mm512_load_si512(queries[1].high + j);
-    const __m512i l1 = _mm512_load_si512(queries[1].low + j);
+  for (std::size_t j = first; j < end; j += 64) {
     for (std::size_t i = 0; i < tile_rows; ++i) {
       const __m512i codes = _mm512_load_si512(tile[i] + j);
-      high[0][i] = _mm512_dpbusd_epi32(high[0][i], codes, h0);
-      low[0][i] = _mm512_dpbusd_epi32(low[0][i], codes, l0);
-      high[1][i] = _mm512_dpbusd_epi32(high[1][i], codes, h1);
-      low[1][i] = _mm512_dpbusd_epi32(low[1][i], codes, l1);
+      if (count == 1) {
+        _mm_prefetch(reinterpret_cast<const char*>(tile[i] + j + prefetch_bytes), _MM_HINT_T0);
+      }
+      for (std::size_t q = 0; q < count; ++q) {
+        sums[q][i] = _mm512_dpbusd_epi32(sums[q][i], codes, _mm512_load_si512(queries[q].high + j));
+        if (with_low) {
+          low[q][i] = _mm512_dpbusd_epi32(low[q][i], codes, _mm512_load_si512(queries[q].low + j));
+        }
+      }
     }
   }
-  store_bounds(queries[0], rows, r, high[0], low[0], bounds[0]);
-  store_bounds(queries[1], rows, r, high[1], low[1], bounds[1]);
+  if (!with_low) return;
+  for (std::size_t q = 0; q < count; ++q) {
+    for (std::size_t i = 0; i < tile_rows; ++i) {
+      sums[q][i] = _mm512_add_epi32(_mm512_slli_epi32(sums[q][i], 7), low[q][i]);
+    }
+  }
 }
 
+// Rows from `r` on, four at a time: their sums become bounds.
+TENANTD_AVX512_INLINE void store_bounds(const ScanQuery& query, const ScanRows& rows, std::size_t r,
+                                        __m128 sum, float* bounds) {
+  const __m128 scale = _mm_mul_ps(_mm_loadu_ps(rows.scales + r), _mm_set1_ps(query.scale));
+  const __m128 error = _mm_mul_ps(_mm_loadu_ps(rows.errors + r), _mm_set1_ps(query.error_factor));
+  const __m128 slack = _mm_add_ps(error, _mm_set1_ps(query.slack));
+  _mm_storeu_ps(bounds + r, _mm_add_ps(_mm_mul_ps(scale, sum), slack));
+}
+
+template <std::size_t count, std::size_t tile_rows, bool with_low>
+TENANTD_AVX512_INLINE void scan_tile(const ScanQuery* queries, const ScanRows& rows, std::size_t r,
+                                     float* const* bounds) {
+  constexpr std::size_t fours = tile_rows / 4;
+  const auto tile = tile_at<tile_rows>(rows, r);
+  __m128 totals[count][fours] = {};
+  for (std::size_t first = 0, block = 0; first < rows.stride; first += scan_block, ++block) {
+    __m512i sums[count][tile_rows];
+    multiply<count, tile_rows, with_low>(queries, tile, first,
+                                         std::min(first + scan_block, rows.stride), sums);
+    for (std::size_t q = 0; q < count; ++q) {
+      const __m128i offset = _mm_set1_epi32(queries[q].offsets[block]);
+      for (std::size_t four = 0; four < fours; ++four) {
+        const __m128 part = _mm_cvtepi32_ps(_mm_sub_epi32(sum_each(sums[q] + 4 * four), offset));
+        totals[q][four] = _mm_add_ps(totals[q][four], part);
+      }
+    }
+  }
+  for (std::size_t q = 0; q < count; ++q) {
+    for (std::size_t four = 0; four < fours; ++four) {
+      store_bounds(queries[q], rows, r + 4 * four, totals[q][four], bounds[q]);
+    }
+  }
+}
+
+// As many sums as hide the latency of a multiplication, and no more than there are registers.
+TENANTD_AVX512 void scan(const ScanQuery& query, const ScanRows& rows, float* bounds) {
+  if (query.low == nullptr) {
+    for (std::size_t r = 0; r < rows.count; r += 8)
+      scan_tile<1, 8, false>(&query, rows, r, &bounds);
+  } else {
+    for (std::size_t r = 0; r < rows.count; r += 4) scan_tile<1, 4, true>(&query, rows, r, &bounds);
+  }
+}
+
+template <std::size_t count, bool with_low>
+TENANTD_AVX512_INLINE std::size_t scan_some(std::span<const ScanQuery> queries, std::size_t q,
+                                            const ScanRows& rows, std::size_t first,
+                                            std::size_t end, float* const* bounds) {
+  for (; q + count <= queries.size(); q += count) {
+    for (std::size_t r = first; r < end; r += 4) {
+      scan_tile<count, 4, with_low>(queries.data() + q, rows, r, bounds + q);
+    }
+  }
+  return q;
+}
+
+// All queries are of one kind.
 TENANTD_AVX512 void scan_batch(std::span<const ScanQuery> queries, const ScanRows& rows,
                                float* const* bounds) {
   constexpr std::size_t block = 32;  // rows that stay in the cache while all queries read them
+  const bool with_low = !queries.empty() && queries[0].low != nullptr;
   for (std::size_t first = 0; first < rows.count; first += block) {
     const std::size_t end = std::min(first + block, rows.count);
-    std::size_t q = 0;
-    for (; q + 2 <= queries.size(); q += 2) {
-      for (std::size_t r = first; r < end; r += tile_rows) {
-        scan_pair(queries.data() + q, rows, r, bounds + q);
-      }
+    if (with_low) {
+      const std::size_t q = scan_some<2, true>(queries, 0, rows, first, end, bounds);
+      (void)scan_some<1, true>(queries, q, rows, first, end, bounds);
+    } else {
+      const std::size_t q = scan_some<4, false>(queries, 0, rows, first, end, bounds);
+      (void)scan_some<1, false>(queries, q, rows, first, end, bounds);
     }
-    if (q == queries.size()) continue;
-    const ScanRows some{rows.codes + first * rows.stride, rows.scales + first, rows.errors + first,
-                        end - first, rows.stride};
-    scan(queries[q], some, bounds[q] + first);
   }
 }
 
-TENANTD_AVX512 float largest(const float* values, std::size_t count) {
+TENANTD_AVX512_INLINE float largest_of(const float* values, std::size_t count) {
   const __m512 least = _mm512_set1_ps(-3.4e38F);
   __m512 lanes = least;
   for (std::size_t i = 0; i < count; i += 16) {
@@ -182,9 +202,21 @@ TENANTD_AVX512 float largest(const float* values, std::size_t count) {
   return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
 }
 
+TENANTD_AVX512 float largest(const float* values, std::size_t count) {
+  return largest_of(values, count);
+}
+
+TENANTD_AVX512 void largest_of_each(const float* values, const std::uint32_t* starts,
+                                    std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t size = starts[i + 1] - starts[i];
+    out[i] = size > 0 ? largest_of(values + starts[i], size) : 0.0F;
+  }
+}
+
 }  // namespace
 
-const Kernels avx512_kernels{"avx512", dot_rows, scan, scan_batch, largest};
+const Kernels avx512_kernels{"avx512", dot_rows, scan, scan_batch, largest, largest_of_each, true};
 
 }  // namespace tenantd
 #endif

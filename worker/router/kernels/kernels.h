@@ -12,21 +12,22 @@
 
 namespace tenantd {
 
-// A query for scan_rows(): query ≈ scale · (128 · high + low), see quantise.h.
+// Columns whose Σ (code + 128) · query code is one 32-bit integer. Longer rows have several such
+// sums, which become floats and are added in order.
+inline constexpr std::size_t scan_block = 512;
+static_assert(scan_block * 255 * 127 * 128 < 0x7FFFFFFF);
+
+// A query for a scan: query ≈ scale · codes, see quantise.h.
 struct ScanQuery {
-  const std::int8_t* high = nullptr;  // stride bytes each, on 64 bytes
+  const std::int16_t* codes = nullptr;  // stride of them, on 64 bytes, like the next two
+  // The same for kernels that multiply bytes: codes = 128 · high + low; low null: codes = high.
+  const std::int8_t* high = nullptr;
   const std::int8_t* low = nullptr;
-  std::int32_t high_offset = 0;  // 128 · Σ high: what the codes' offset adds
-  std::int32_t low_offset = 0;
+  const std::int32_t* offsets = nullptr;  // one a block: 128 · Σ codes, what the rows' offset adds
   float scale = 0;
   float error_factor = 0;  // bound += error_factor · row error + slack
   float slack = 0;
 };
-
-// Up to this stride Σ code · (128 · high + low) is one 32-bit integer; beyond it Σ code · high and
-// Σ code · low are, and become floats before they are added. Every kernel does the same.
-inline constexpr std::size_t max_whole_stride = 512;
-static_assert(max_whole_stride * 255 * 127 * 128 < 0x7FFFFFFF);
 
 // Rows as bytes: row ≈ scales[i] · (code - 128).
 struct ScanRows {
@@ -49,6 +50,9 @@ using ScanBatchKernel = void (*)(std::span<const ScanQuery> queries, const ScanR
                                  float* const* bounds);
 // The largest of `count` > 0 values, none of them NaN.
 using LargestKernel = float (*)(const float* values, std::size_t count);
+// out[i]: the largest of values[starts[i]] to values[starts[i + 1] - 1]; 0 if there are none.
+using LargestOfEachKernel = void (*)(const float* values, const std::uint32_t* starts,
+                                     std::size_t count, float* out);
 
 struct Kernels {
   const char* name;
@@ -56,6 +60,10 @@ struct Kernels {
   ScanKernel scan;
   ScanBatchKernel scan_batch;
   LargestKernel largest;
+  LargestOfEachKernel largest_of_each;
+  // A query of one byte a float costs half of one of two, whose bounds are closer: look first with
+  // the one, then again with the other.
+  bool multiplies_bytes;
 };
 
 extern const Kernels plain_kernels;

@@ -27,16 +27,13 @@ void dot_rows(const float* query, const float* rows, std::size_t row_count, std:
 void scan(const ScanQuery& query, const ScanRows& rows, float* bounds) {
   for (std::size_t r = 0; r < rows.count; ++r) {
     const std::uint8_t* row = rows.codes + r * rows.stride;
-    std::int32_t high = 0;
-    std::int32_t low = 0;
-    for (std::size_t j = 0; j < rows.stride; ++j) {
-      const int code = row[j] - 128;
-      high += code * query.high[j];
-      low += code * query.low[j];
+    float sum = 0;
+    for (std::size_t first = 0; first < rows.stride; first += scan_block) {
+      const std::size_t end = std::min(first + scan_block, rows.stride);
+      std::int32_t part = 0;
+      for (std::size_t j = first; j < end; ++j) part += (row[j] - 128) * query.codes[j];
+      sum += static_cast<float>(part);
     }
-    const float sum = rows.stride <= max_whole_stride
-                          ? static_cast<float>(high * 128 + low)
-                          : static_cast<float>(high) * 128.0F + static_cast<float>(low);
     bounds[r] =
         rows.scales[r] * query.scale * sum + (rows.errors[r] * query.error_factor + query.slack);
   }
@@ -55,8 +52,16 @@ float largest(const float* values, std::size_t count) {
   return *std::max_element(values, values + count);
 }
 
+void largest_of_each(const float* values, const std::uint32_t* starts, std::size_t count,
+                     float* out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t size = starts[i + 1] - starts[i];
+    out[i] = size > 0 ? largest(values + starts[i], size) : 0.0F;
+  }
+}
+
 }  // namespace
 
-const Kernels plain_kernels{"plain", dot_rows, scan, scan_batch, largest};
+const Kernels plain_kernels{"plain", dot_rows, scan, scan_batch, largest, largest_of_each, false};
 
 }  // namespace tenantd

@@ -42,8 +42,10 @@ double dot_rounding(std::size_t dimension) noexcept {
   return (static_cast<double>(dimension) / 16.0 + 8.0) * 0x1p-24 * 1.01;
 }
 
-// Roundings of a kernel's own floats: about ten, of values below 1.5.
-constexpr double bound_rounding = 2e-6;
+// Roundings of a kernel's own floats: about ten, of values below 1.5, and two more a block.
+double bound_rounding(std::size_t blocks) noexcept {
+  return 2e-6 + 2e-7 * static_cast<double>(blocks);
+}
 
 }  // namespace
 
@@ -52,7 +54,7 @@ QuantisedRows::QuantisedRows(std::size_t count, std::size_t dimension)
   if (count == 0) return;
   codes_.reset(allocate_line<std::uint8_t>(count * stride_));
   std::memset(codes_.get(), 128, count * stride_);
-  const std::size_t room = (count + 15) / 16 * 16;
+  const std::size_t room = count + 16;  // a kernel's tile may begin at any row
   scales_ = std::make_unique<float[]>(room);
   errors_ = std::make_unique<float[]>(room);
 }
@@ -92,40 +94,75 @@ std::size_t QuantisedRows::memory_bytes() const noexcept {
   return count_ * (stride_ + 2 * sizeof(float));
 }
 
+// Each array begins on 64 bytes, as a stride is a multiple of them.
+QuantisedQuery::Codes QuantisedQuery::reserve(std::size_t stride, std::size_t blocks) {
+  const std::size_t offset_bytes = (2 * blocks * sizeof(std::int32_t) + 63) / 64 * 64;
+  const std::size_t bytes = 6 * stride + offset_bytes;
+  if (bytes > capacity_) {
+    bytes_.reset(allocate_line<std::int8_t>(bytes));
+    capacity_ = bytes;
+  }
+  std::int8_t* const at = bytes_.get();
+  std::memset(at, 0, bytes);
+  auto* const offsets = reinterpret_cast<std::int32_t*>(at + 6 * stride);
+  return {reinterpret_cast<std::int16_t*>(at),
+          reinterpret_cast<std::int16_t*>(at + 2 * stride),
+          at + 4 * stride,
+          at + 5 * stride,
+          offsets,
+          offsets + blocks};
+}
+
+// The higher byte alone is off by the lower one, and by what both are off.
 void QuantisedQuery::set(std::span<const float> query) {
   const std::size_t stride = padded_codes(query.size());
-  if (stride > capacity_) {
-    bytes_.reset(allocate_line<std::int8_t>(2 * stride));
-    capacity_ = stride;
-  }
-  std::int8_t* const high = bytes_.get();
-  std::int8_t* const low = high + capacity_;
   const float scale = largest_magnitude(query) / query_steps;
   const float steps = scale > 0 ? 1.0F / scale : 0.0F;
-  std::int32_t high_sum = 0;
-  std::int32_t low_sum = 0;
-  for (std::size_t j = 0; j < query.size(); ++j) {
-    const std::int32_t code = std::clamp(round_to_integer(query[j] * steps), -16'256, 16'256);
-    const std::int32_t upper = (code + 64) >> 7;
-    const std::int32_t rest = code - upper * 128;
-    high[j] = static_cast<std::int8_t>(upper);
-    low[j] = static_cast<std::int8_t>(rest);
-    high_sum += upper;
-    low_sum += rest;
+  std::int64_t rest_squares = 0;
+  const std::size_t blocks = (stride + scan_block - 1) / scan_block;
+  const Codes codes = reserve(stride, blocks);
+  for (std::size_t block = 0; block < blocks; ++block) {
+    std::int32_t fine_sum = 0;
+    std::int32_t coarse_sum = 0;
+    std::int32_t squares = 0;
+    const std::size_t end = std::min((block + 1) * scan_block, query.size());
+    for (std::size_t j = block * scan_block; j < end; ++j) {
+      const std::int32_t code = std::clamp(round_to_integer(query[j] * steps), -16'256, 16'256);
+      const std::int32_t upper = (code + 64) >> 7;
+      const std::int32_t rest = code - upper * 128;
+      codes.fine[j] = static_cast<std::int16_t>(code);
+      codes.coarse[j] = static_cast<std::int16_t>(upper);
+      codes.high[j] = static_cast<std::int8_t>(upper);
+      codes.low[j] = static_cast<std::int8_t>(rest);
+      fine_sum += code;
+      coarse_sum += upper;
+      squares += rest * rest;
+    }
+    codes.fine_offsets[block] = 128 * fine_sum;
+    codes.coarse_offsets[block] = 128 * coarse_sum;
+    rest_squares += squares;
   }
-  std::memset(high + query.size(), 0, stride - query.size());
-  std::memset(low + query.size(), 0, stride - query.size());
   // Each float is off by half a step at most, and by what its multiplication rounded.
   const double error =
       0.51 * static_cast<double>(scale) * std::sqrt(static_cast<double>(query.size()));
+  const double coarse_error =
+      error + 1.001 * static_cast<double>(scale) * std::sqrt(static_cast<double>(rest_squares));
+  const double rounding = dot_rounding(query.size()) + bound_rounding(blocks);
   const double length = 1 + length_slack;
-  view_.high = high;
-  view_.low = low;
-  view_.high_offset = 128 * high_sum;
-  view_.low_offset = 128 * low_sum;
-  view_.scale = scale;
-  view_.error_factor = round_up(length + error);
-  view_.slack = round_up(length * error + dot_rounding(query.size()) + bound_rounding);
+  fine_ = {codes.fine,
+           codes.high,
+           codes.low,
+           codes.fine_offsets,
+           scale,
+           round_up(length + error),
+           round_up(length * error + rounding)};
+  coarse_ = {codes.coarse,
+             codes.high,
+             nullptr,
+             codes.coarse_offsets,
+             128.0F * scale,
+             round_up(length + coarse_error),
+             round_up(length * coarse_error + rounding)};
 }
 
 }  // namespace tenantd

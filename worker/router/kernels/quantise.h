@@ -2,10 +2,10 @@
 //
 // Runs in: worker; rows are made by the editor thread, queries by the loop thread. A row x is held
 // as x' = s·c with one float s and integers |c| ≤ 127, a query q as q' = t·d with |d| ≤ 16,319 in
-// two bytes. Then |<x,q> - <x',q'>| = |<x-x',q> + <x',q-q'>| ≤ |x-x'|·|q| + |x'|·|q-q'| (Cauchy and
-// Schwarz), and |x'| ≤ |x| + |x-x'|. The row keeps |x-x'|, rounded up; what rounding in fp32 may
-// add on both sides is in the query's slack. So a bound is never below the fp32 product: nothing
-// that a first pass over bytes leaves out could have been found.
+// two bytes, or |d| ≤ 127 in one. Then |<x,q> - <x',q'>| = |<x-x',q> + <x',q-q'>| ≤ |x-x'|·|q| +
+// |x'|·|q-q'| (Cauchy and Schwarz), and |x'| ≤ |x| + |x-x'|. The row keeps |x-x'|, rounded up; what
+// rounding in fp32 may add on both sides is in the query's slack. So a bound is never below the
+// fp32 product: nothing that a first pass over bytes leaves out could have been found.
 #pragma once
 
 #include <cstdlib>
@@ -42,6 +42,11 @@ class QuantisedRows {
   [[nodiscard]] ScanRows view() const noexcept {
     return {codes_.get(), scales_.get(), errors_.get(), count_, stride_};
   }
+  // Rows [first, end) of them; a scan may read scales and errors of up to 15 more.
+  [[nodiscard]] ScanRows view(std::size_t first, std::size_t end) const noexcept {
+    return {codes_.get() + first * stride_, scales_.get() + first, errors_.get() + first,
+            end - first, stride_};
+  }
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
   [[nodiscard]] std::size_t memory_bytes() const noexcept;
 
@@ -53,18 +58,31 @@ class QuantisedRows {
   std::size_t stride_ = 0;
 };
 
-// One query's bytes; its memory is kept between queries.
+// One query's codes; their memory is kept between queries.
 class QuantisedQuery {
  public:
   // `query` is normalised. Allocates only for a dimension larger than any before.
   void set(std::span<const float> query);
-  // Valid until the next set().
-  [[nodiscard]] const ScanQuery& view() const noexcept { return view_; }
+  // Two bytes a float. Valid until the next set().
+  [[nodiscard]] const ScanQuery& view() const noexcept { return fine_; }
+  // One byte a float, the higher of the two.
+  [[nodiscard]] const ScanQuery& coarse() const noexcept { return coarse_; }
 
  private:
+  struct Codes {
+    std::int16_t* fine;
+    std::int16_t* coarse;
+    std::int8_t* high;
+    std::int8_t* low;
+    std::int32_t* fine_offsets;
+    std::int32_t* coarse_offsets;
+  };
+  [[nodiscard]] Codes reserve(std::size_t stride, std::size_t blocks);
+
   std::unique_ptr<std::int8_t[], AlignedFree> bytes_;
   std::size_t capacity_ = 0;
-  ScanQuery view_;
+  ScanQuery fine_;
+  ScanQuery coarse_;
 };
 
 }  // namespace tenantd

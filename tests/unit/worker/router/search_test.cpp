@@ -81,6 +81,7 @@ void make_query(World& world, Query& query) {
     query.codes.set(query.vector.row(0));
     query.signals.vector = query.vector.data();
     query.signals.codes = query.codes.view();
+    query.signals.coarse = query.codes.coarse();
   }
   if (world.random() % 6 != 0) {
     tokenize(world.text() + "word1 unknown", query.words);
