@@ -37,6 +37,10 @@ class DenseSearch {
   [[nodiscard]] float bound(std::size_t query, std::uint32_t route) const noexcept {
     return route_bounds_[query * route_count_ + route];
   }
+  // The same for all routes.
+  [[nodiscard]] const float* bounds(std::size_t query) const noexcept {
+    return route_bounds_.data() + query * route_count_;
+  }
   // Whether closer_bound() says more than bound().
   [[nodiscard]] bool has_closer_bound() const noexcept { return has_closer_bound_; }
   // A bound that is lower and costs more; still not below the exact score. No float is read for it.

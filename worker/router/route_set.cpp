@@ -120,6 +120,8 @@ std::shared_ptr<const RouteSet> build_route_set(
     }
   }
   set->vector_count = set->first_row.back();
+  set->every_route_has_rows =
+      std::ranges::all_of(set->routes, [](const auto& route) { return route->vector_count > 0; });
   return set;
 }
 

@@ -46,6 +46,7 @@ struct RouteSet {
   double average_length = 1;          // words an utterance
   std::string encoder;                // of every vector; empty without vectors
   bool mixed_encoders = false;        // then nothing dense can be compared
+  bool every_route_has_rows = false;  // none is known by its words only
   bool has_own_aggregations = false;  // of a route
   bool has_priorities = false;        // likewise, other than 0
 

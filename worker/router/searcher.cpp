@@ -51,16 +51,79 @@ RankedRoute Searcher::rank(std::uint32_t route) const noexcept {
 
 void Searcher::find_bounds() {
   const auto count = static_cast<std::uint32_t>(set_->routes.size());
-  signals_.resize(count);
-  candidates_.clear();
+  if (signals_.size() < count) signals_.resize(count);
+  if (bounds_.size() < count) bounds_.resize(count);
+  if (is_dense_only()) return find_dense_bounds(count);
+  const std::size_t query = dense_index_[selected_];
   for (std::uint32_t r = 0; r < count; ++r) {
-    SignalScores& signals = signals_[r];
-    signals.has_dense = use_dense_ && set_->first_row[r + 1] > set_->first_row[r];
-    signals.has_lexical = use_lexical_ && set_->has_text[r] != 0;
-    signals.dense = signals.has_dense ? dense_.bound(dense_index_[selected_], r) : 0.0F;
-    signals.lexical = signals.has_lexical ? words_.bound(r) : 0.0F;
-    const RankedRoute bound = rank(r);
-    if (bound.fused.mode != ScoreMode::none) candidates_.push_back({bound.logit, r, Known::bound});
+    SignalScores signals;
+    if (use_dense_ && set_->first_row[r + 1] > set_->first_row[r]) {
+      signals.has_dense = true;
+      signals.dense = dense_.bound(query, r);
+    }
+    if (use_lexical_ && set_->has_text[r] != 0) {
+      signals.has_lexical = true;
+      signals.lexical = words_.bound(r);
+    }
+    signals_[r] = signals;
+    bounds_[r] = rank(r).logit;
+  }
+}
+
+// Whether nothing but the similarity makes a difference between routes, and all have one.
+bool Searcher::is_dense_only() const noexcept {
+  return use_dense_ && !use_lexical_ && set_->every_route_has_rows &&
+         (!only_ || *only_ == ScoreMode::dense);
+}
+
+// As the other, without a branch a route: the arithmetic is that of fuse() and
+// Calibration::logit().
+void Searcher::find_dense_bounds(std::uint32_t count) {
+  const float* const dense = dense_.bounds(dense_index_[selected_]);
+  const float weight = settings_->dense_weight;
+  const float all = weight + 0.0F;
+  const Sigmoid sigmoid = calibration_->sigmoids[static_cast<std::size_t>(ScoreMode::dense)];
+  for (std::uint32_t r = 0; r < count; ++r) {
+    bounds_[r] = sigmoid.logit((weight * dense[r] + 0.0F) / all);
+  }
+  for (std::uint32_t r = 0; r < count; ++r) signals_[r] = {dense[r], 0.0F, true, false};
+}
+
+// The `wanted` highest bounds. Each of these routes gets its score whatever the others are like:
+// for one to be left out, as many others would have to reach its bound.
+void Searcher::find_first(std::size_t wanted) {
+  first_.clear();
+  const auto count = static_cast<std::uint32_t>(set_->routes.size());
+  for (std::uint32_t r = 0; r < count; ++r) {
+    if (bounds_[r] == no_signal) continue;
+    if (first_.size() == wanted && bounds_[r] <= bounds_[first_.back()]) continue;
+    if (first_.size() == wanted) first_.pop_back();
+    auto at = first_.end();
+    while (at != first_.begin() && bounds_[*(at - 1)] < bounds_[r]) --at;
+    first_.insert(at, r);
+  }
+}
+
+// Candidates are the routes whose bound reaches the lowest score of the first; no other route can
+// be among the best.
+void Searcher::find_candidates(std::size_t wanted) {
+  candidates_.clear();
+  find_first(std::min(wanted, most_first));
+  float enough = wanted > most_first ? no_signal : std::numeric_limits<float>::infinity();
+  for (const std::uint32_t route : first_) {
+    Candidate candidate{bounds_[route], route, Known::bound};
+    while (candidate.known != Known::all && wanted <= most_first) {
+      candidate = look_closer(candidate);
+    }
+    enough = std::min(enough, candidate.logit);
+    bounds_[route] = no_signal;
+    candidates_.push_back(candidate);
+  }
+  const auto count = static_cast<std::uint32_t>(
+      first_.size() < wanted && wanted <= most_first ? 0 : set_->routes.size());
+  for (std::uint32_t r = 0; r < count; ++r) {
+    if (bounds_[r] < enough || bounds_[r] == no_signal) continue;
+    candidates_.push_back({bounds_[r], r, Known::bound});
   }
   std::make_heap(candidates_.begin(), candidates_.end(), is_below);
 }
@@ -92,6 +155,7 @@ std::span<const RankedRoute> Searcher::best(const Calibration& calibration, std:
   use_lexical_ = !query.words.empty() && settings_->lexical_weight > 0 && only != ScoreMode::dense;
   best_.clear();
   find_bounds();
+  find_candidates(wanted);
   while (best_.size() < wanted && !candidates_.empty()) {
     std::pop_heap(candidates_.begin(), candidates_.end(), is_below);
     Candidate& top = candidates_.back();

@@ -68,7 +68,13 @@ class Searcher {
   [[nodiscard]] static bool is_below(const Candidate& a, const Candidate& b) noexcept;
   [[nodiscard]] RankedRoute rank(std::uint32_t route) const noexcept;
   void find_bounds();
+  [[nodiscard]] bool is_dense_only() const noexcept;
+  void find_dense_bounds(std::uint32_t count);
+  void find_first(std::size_t wanted);
+  void find_candidates(std::size_t wanted);
   [[nodiscard]] Candidate look_closer(const Candidate& candidate);
+
+  static constexpr std::size_t most_first = 16;
 
   DenseSearch dense_;
   WordSearch words_;
@@ -83,6 +89,8 @@ class Searcher {
   bool use_dense_ = false;             // of the selected query, as settings and mode allow
   bool use_lexical_ = false;           // likewise
   std::vector<SignalScores> signals_;  // one a route: what is known
+  std::vector<float> bounds_;  // one a route: of the logit; no_signal: no candidate (any more)
+  std::vector<std::uint32_t> first_;   // routes with the highest bounds, highest first
   std::vector<Candidate> candidates_;  // a heap
   std::vector<RankedRoute> best_;      // best first
 };

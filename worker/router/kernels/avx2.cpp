@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "worker/router/kernels/kernels.h"
+#include "worker/router/kernels/split.h"
 
 #define TENANTD_AVX2 __attribute__((target("avx2")))
 #define TENANTD_AVX2_INLINE __attribute__((target("avx2"), always_inline)) inline
@@ -44,6 +45,23 @@ TENANTD_AVX2_INLINE __m128i sum_each(const __m256i* v) {
   return _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
 }
 
+// Sixteen columns from `j` on.
+template <std::size_t count>
+TENANTD_AVX2_INLINE void multiply(const ScanQuery* queries, const std::uint8_t* const* tile,
+                                  std::size_t j, __m256i (&sums)[count][tile_rows]) {
+  __m256i words[count];
+  for (std::size_t q = 0; q < count; ++q) {
+    words[q] = _mm256_load_si256(reinterpret_cast<const __m256i*>(queries[q].codes + j));
+  }
+  for (std::size_t i = 0; i < tile_rows; ++i) {
+    const auto* const at = reinterpret_cast<const __m128i*>(tile[i] + j);
+    const __m256i codes = _mm256_cvtepu8_epi16(_mm_load_si128(at));
+    for (std::size_t q = 0; q < count; ++q) {
+      sums[q][i] = _mm256_add_epi32(sums[q][i], _mm256_madd_epi16(codes, words[q]));
+    }
+  }
+}
+
 // Of four rows from `r` on, for `count` queries.
 template <std::size_t count>
 TENANTD_AVX2_INLINE void scan_tile(const ScanQuery* queries, const ScanRows& rows, std::size_t r,
@@ -60,21 +78,14 @@ TENANTD_AVX2_INLINE void scan_tile(const ScanQuery* queries, const ScanRows& row
     for (auto& some : sums) {
       for (auto& sum : some) sum = _mm256_setzero_si256();
     }
-    for (std::size_t j = first; j < end; j += 16) {
-      __m256i words[count];
-      for (std::size_t q = 0; q < count; ++q) {
-        words[q] = _mm256_load_si256(reinterpret_cast<const __m256i*>(queries[q].codes + j));
-      }
-      for (std::size_t i = 0; i < tile_rows; ++i) {
-        const auto* const at = reinterpret_cast<const __m128i*>(tile[i] + j);
-        const __m256i codes = _mm256_cvtepu8_epi16(_mm_load_si128(at));
-        if (count == 1 && j % 64 == 0) {
-          _mm_prefetch(reinterpret_cast<const char*>(at) + prefetch_bytes, _MM_HINT_T0);
-        }
-        for (std::size_t q = 0; q < count; ++q) {
-          sums[q][i] = _mm256_add_epi32(sums[q][i], _mm256_madd_epi16(codes, words[q]));
+    for (std::size_t j = first; j < end; j += 64) {
+      if (count == 1) {
+        for (std::size_t i = 0; i < tile_rows; ++i) {
+          _mm_prefetch(reinterpret_cast<const char*>(tile[i] + j + prefetch_bytes), _MM_HINT_T0);
         }
       }
+#pragma GCC unroll 4
+      for (std::size_t k = j; k < j + 64; k += 16) multiply<count>(queries, tile, k, sums);
     }
     for (std::size_t q = 0; q < count; ++q) {
       const __m128i part =
@@ -148,9 +159,26 @@ TENANTD_AVX2 void largest_of_each(const float* values, const std::uint32_t* star
   }
 }
 
+TENANTD_AVX2 SplitSums split(const float* values, std::size_t count, float steps,
+                             const SplitCodes& out) {
+  return split_values(values, count, steps, out);
+}
+
+TENANTD_AVX2 float largest_magnitude(const float* values, std::size_t count) {
+  return largest_magnitude_of(values, count);
+}
+
 }  // namespace
 
-const Kernels avx2_kernels{"avx2", dot_rows, scan, scan_batch, largest, largest_of_each, false};
+const Kernels avx2_kernels{.name = "avx2",
+                           .dot_rows = dot_rows,
+                           .scan = scan,
+                           .scan_batch = scan_batch,
+                           .largest = largest,
+                           .largest_of_each = largest_of_each,
+                           .split = split,
+                           .largest_magnitude = largest_magnitude,
+                           .multiplies_bytes = false};
 
 }  // namespace tenantd
 #endif

@@ -10,6 +10,7 @@
 #include <array>
 
 #include "worker/router/kernels/kernels.h"
+#include "worker/router/kernels/split.h"
 
 #define TENANTD_AVX512 __attribute__((target("avx512f,avx512bw,avx512vnni")))
 #define TENANTD_AVX512_INLINE \
@@ -214,9 +215,26 @@ TENANTD_AVX512 void largest_of_each(const float* values, const std::uint32_t* st
   }
 }
 
+TENANTD_AVX512 SplitSums split(const float* values, std::size_t count, float steps,
+                               const SplitCodes& out) {
+  return split_values(values, count, steps, out);
+}
+
+TENANTD_AVX512 float largest_magnitude(const float* values, std::size_t count) {
+  return largest_magnitude_of(values, count);
+}
+
 }  // namespace
 
-const Kernels avx512_kernels{"avx512", dot_rows, scan, scan_batch, largest, largest_of_each, true};
+const Kernels avx512_kernels{.name = "avx512",
+                             .dot_rows = dot_rows,
+                             .scan = scan,
+                             .scan_batch = scan_batch,
+                             .largest = largest,
+                             .largest_of_each = largest_of_each,
+                             .split = split,
+                             .largest_magnitude = largest_magnitude,
+                             .multiplies_bytes = true};
 
 }  // namespace tenantd
 #endif

@@ -54,6 +54,24 @@ using LargestKernel = float (*)(const float* values, std::size_t count);
 using LargestOfEachKernel = void (*)(const float* values, const std::uint32_t* starts,
                                      std::size_t count, float* out);
 
+// Where a query's codes go; one each of as many as there are floats.
+struct SplitCodes {
+  std::int16_t* __restrict__ fine = nullptr;
+  std::int16_t* __restrict__ coarse = nullptr;  // fine / 128, rounded
+  std::int8_t* __restrict__ high = nullptr;     // coarse again
+  std::int8_t* __restrict__ low = nullptr;      // fine - 128 · coarse
+};
+struct SplitSums {
+  std::int32_t fine = 0;
+  std::int32_t coarse = 0;
+  std::int32_t rest_squares = 0;  // Σ low²
+};
+// Codes of up to scan_block floats: value · steps, rounded, within ±16,256. Values are finite.
+using SplitKernel = SplitSums (*)(const float* values, std::size_t count, float steps,
+                                  const SplitCodes& out);
+// Of finite values; 0 for none.
+using MagnitudeKernel = float (*)(const float* values, std::size_t count);
+
 struct Kernels {
   const char* name;
   DotRowsKernel dot_rows;
@@ -61,6 +79,8 @@ struct Kernels {
   ScanBatchKernel scan_batch;
   LargestKernel largest;
   LargestOfEachKernel largest_of_each;
+  SplitKernel split;
+  MagnitudeKernel largest_magnitude;
   // A query of one byte a float costs half of one of two, whose bounds are closer: look first with
   // the one, then again with the other.
   bool multiplies_bytes;

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "worker/router/kernels/kernels.h"
+#include "worker/router/kernels/split.h"
 
 namespace tenantd {
 namespace {
@@ -60,8 +61,24 @@ void largest_of_each(const float* values, const std::uint32_t* starts, std::size
   }
 }
 
+SplitSums split(const float* values, std::size_t count, float steps, const SplitCodes& out) {
+  return split_values(values, count, steps, out);
+}
+
+float largest_magnitude(const float* values, std::size_t count) {
+  return largest_magnitude_of(values, count);
+}
+
 }  // namespace
 
-const Kernels plain_kernels{"plain", dot_rows, scan, scan_batch, largest, largest_of_each, false};
+const Kernels plain_kernels{.name = "plain",
+                            .dot_rows = dot_rows,
+                            .scan = scan,
+                            .scan_batch = scan_batch,
+                            .largest = largest,
+                            .largest_of_each = largest_of_each,
+                            .split = split,
+                            .largest_magnitude = largest_magnitude,
+                            .multiplies_bytes = false};
 
 }  // namespace tenantd

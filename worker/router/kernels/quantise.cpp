@@ -6,11 +6,12 @@
 #include <cstring>
 #include <limits>
 
+#include "worker/router/kernels/split.h"
+
 namespace tenantd {
 namespace {
 
 constexpr float row_steps = 127.0F;
-constexpr float query_steps = 16'256.0F;  // 127 · 128
 // normalise() rounds each of its floats: lengths are 1 to within this.
 constexpr double length_slack = 1e-6;
 
@@ -95,7 +96,8 @@ std::size_t QuantisedRows::memory_bytes() const noexcept {
 }
 
 // Each array begins on 64 bytes, as a stride is a multiple of them.
-QuantisedQuery::Codes QuantisedQuery::reserve(std::size_t stride, std::size_t blocks) {
+QuantisedQuery::Codes QuantisedQuery::reserve(std::size_t stride, std::size_t size,
+                                              std::size_t blocks) {
   const std::size_t offset_bytes = (2 * blocks * sizeof(std::int32_t) + 63) / 64 * 64;
   const std::size_t bytes = 6 * stride + offset_bytes;
   if (bytes > capacity_) {
@@ -103,7 +105,7 @@ QuantisedQuery::Codes QuantisedQuery::reserve(std::size_t stride, std::size_t bl
     capacity_ = bytes;
   }
   std::int8_t* const at = bytes_.get();
-  std::memset(at, 0, bytes);
+  if (size < stride) std::memset(at, 0, bytes);  // the padding
   auto* const offsets = reinterpret_cast<std::int32_t*>(at + 6 * stride);
   return {reinterpret_cast<std::int16_t*>(at),
           reinterpret_cast<std::int16_t*>(at + 2 * stride),
@@ -116,31 +118,22 @@ QuantisedQuery::Codes QuantisedQuery::reserve(std::size_t stride, std::size_t bl
 // The higher byte alone is off by the lower one, and by what both are off.
 void QuantisedQuery::set(std::span<const float> query) {
   const std::size_t stride = padded_codes(query.size());
-  const float scale = largest_magnitude(query) / query_steps;
+  const Kernels& kernels = best_kernels();
+  const float scale =
+      kernels.largest_magnitude(query.data(), query.size()) / static_cast<float>(query_steps);
   const float steps = scale > 0 ? 1.0F / scale : 0.0F;
   std::int64_t rest_squares = 0;
   const std::size_t blocks = (stride + scan_block - 1) / scan_block;
-  const Codes codes = reserve(stride, blocks);
+  const Codes codes = reserve(stride, query.size(), blocks);
   for (std::size_t block = 0; block < blocks; ++block) {
-    std::int32_t fine_sum = 0;
-    std::int32_t coarse_sum = 0;
-    std::int32_t squares = 0;
-    const std::size_t end = std::min((block + 1) * scan_block, query.size());
-    for (std::size_t j = block * scan_block; j < end; ++j) {
-      const std::int32_t code = std::clamp(round_to_integer(query[j] * steps), -16'256, 16'256);
-      const std::int32_t upper = (code + 64) >> 7;
-      const std::int32_t rest = code - upper * 128;
-      codes.fine[j] = static_cast<std::int16_t>(code);
-      codes.coarse[j] = static_cast<std::int16_t>(upper);
-      codes.high[j] = static_cast<std::int8_t>(upper);
-      codes.low[j] = static_cast<std::int8_t>(rest);
-      fine_sum += code;
-      coarse_sum += upper;
-      squares += rest * rest;
-    }
-    codes.fine_offsets[block] = 128 * fine_sum;
-    codes.coarse_offsets[block] = 128 * coarse_sum;
-    rest_squares += squares;
+    const std::size_t first = block * scan_block;
+    const std::size_t size = std::min(scan_block, query.size() - std::min(first, query.size()));
+    const SplitSums sums = kernels.split(
+        query.data() + first, size, steps,
+        {codes.fine + first, codes.coarse + first, codes.high + first, codes.low + first});
+    codes.fine_offsets[block] = 128 * sums.fine;
+    codes.coarse_offsets[block] = 128 * sums.coarse;
+    rest_squares += sums.rest_squares;
   }
   // Each float is off by half a step at most, and by what its multiplication rounded.
   const double error =

@@ -77,7 +77,7 @@ class QuantisedQuery {
     std::int32_t* fine_offsets;
     std::int32_t* coarse_offsets;
   };
-  [[nodiscard]] Codes reserve(std::size_t stride, std::size_t blocks);
+  [[nodiscard]] Codes reserve(std::size_t stride, std::size_t size, std::size_t blocks);
 
   std::unique_ptr<std::int8_t[], AlignedFree> bytes_;
   std::size_t capacity_ = 0;

@@ -68,9 +68,11 @@ Matrix difficult_rows(std::mt19937& random, std::uint32_t dimension, std::size_t
   return rows;
 }
 
-void check_all_kernels(std::mt19937& random, std::uint32_t dimension, std::size_t count) {
+// With two bytes a float of the query, and with one.
+void check_all_kernels(std::mt19937& random, std::uint32_t dimension, std::size_t count, int kind) {
   CAPTURE(dimension);
   CAPTURE(count);
+  CAPTURE(kind);
   const Matrix rows = difficult_rows(random, dimension, count);
   QuantisedRows quantised(count, dimension);
   for (std::size_t r = 0; r < count; ++r) quantised.set(r, rows.row(r));
@@ -79,7 +81,7 @@ void check_all_kernels(std::mt19937& random, std::uint32_t dimension, std::size_
   std::vector<ScanQuery> views;
   for (std::size_t q = 0; q < queries.rows(); ++q) {
     codes[q].set(queries.row(q));
-    views.push_back(codes[q].view());
+    views.push_back(kind == 0 ? codes[q].view() : codes[q].coarse());
   }
   std::vector<std::vector<float>> first_bounds;
   for (const Kernels* kernels : runnable_kernels()) {
@@ -104,8 +106,28 @@ void check_all_kernels(std::mt19937& random, std::uint32_t dimension, std::size_
       CHECK(kernels->largest(bounds.data(), count) == *std::ranges::max_element(bounds));
       if (first_bounds.size() == q) first_bounds.push_back(bounds);
       CHECK(first_bounds[q] == bounds);
+      // Of runs of rows that begin and end anywhere.
+      std::vector<std::uint32_t> starts{0, 0};
+      while (starts.back() < count) {
+        starts.push_back(std::min(starts.back() + static_cast<std::uint32_t>(random() % 20),
+                                  static_cast<std::uint32_t>(count)));
+      }
+      std::vector<float> found(starts.size() - 1);
+      kernels->largest_of_each(bounds.data(), starts.data(), found.size(), found.data());
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        const auto run = std::span(bounds).subspan(starts[i], starts[i + 1] - starts[i]);
+        CHECK(found[i] == (run.empty() ? 0.0F : *std::ranges::max_element(run)));
+        if (run.empty()) continue;
+        std::vector<float> again(run.size() + 16);
+        kernels->scan(views[q], quantised.view(starts[i], starts[i + 1]), again.data());
+        CHECK(std::ranges::equal(run, std::span(again).first(run.size())));
+      }
     }
   }
+}
+
+void check_all_kernels(std::mt19937& random, std::uint32_t dimension, std::size_t count) {
+  for (const int kind : {0, 1}) check_all_kernels(random, dimension, count, kind);
 }
 
 }  // namespace
@@ -121,6 +143,43 @@ TEST_CASE("kernels give the same bits and sound bounds, for all dimensions") {
   }
   for (int i = 0; i < 12; ++i) {
     check_all_kernels(random, 200 + static_cast<std::uint32_t>(random() % 7990), 5);
+  }
+}
+
+TEST_CASE("queries are split alike, and their bytes add up") {
+  std::mt19937 random(14);
+  for (std::size_t count = 0; count <= scan_block; count += 1 + random() % 9) {
+    std::vector<float> values(count);
+    for (float& value : values) {
+      value = static_cast<float>(static_cast<int>(random() % 40'001) - 20'000) / 20'000.0F;
+    }
+    const float steps = 16'256.0F * (1 + static_cast<float>(random() % 3) * 1e-4F);
+    std::vector<std::vector<int>> first;
+    for (const Kernels* kernels : runnable_kernels()) {
+      std::vector<std::int16_t> fine(count + 1);
+      std::vector<std::int16_t> coarse(count + 1);
+      std::vector<std::int8_t> high(count + 1);
+      std::vector<std::int8_t> low(count + 1);
+      const SplitSums sums = kernels->split(values.data(), count, steps,
+                                            {fine.data(), coarse.data(), high.data(), low.data()});
+      SplitSums expected;
+      float largest = 0;
+      for (std::size_t j = 0; j < count; ++j) {
+        CHECK(fine[j] == 128 * high[j] + low[j]);
+        CHECK(coarse[j] == high[j]);
+        CHECK(std::abs(static_cast<float>(fine[j]) - values[j] * steps) <= 2.6F);
+        expected.fine += fine[j];
+        expected.coarse += coarse[j];
+        expected.rest_squares += low[j] * low[j];
+        largest = std::max(largest, std::abs(values[j]));
+      }
+      CHECK(sums.fine == expected.fine);
+      CHECK(sums.coarse == expected.coarse);
+      CHECK(sums.rest_squares == expected.rest_squares);
+      CHECK(kernels->largest_magnitude(values.data(), count) == largest);
+      if (first.empty()) first.emplace_back(fine.begin(), fine.end());
+      CHECK(std::ranges::equal(first[0], fine));
+    }
   }
 }
 

@@ -108,6 +108,18 @@ std::vector<RankedRoute> rank_all(const RouteSnapshot& current, const QuerySigna
   return ranked;
 }
 
+// Every kernel that runs here, as it is and as one that looks with one byte a float first.
+std::vector<Kernels> all_ways() {
+  std::vector<Kernels> ways;
+  for (const Kernels* kernels : runnable_kernels()) {
+    for (const bool coarse_first : {false, true}) {
+      ways.push_back(*kernels);
+      ways.back().multiplies_bytes = coarse_first;
+    }
+  }
+  return ways;
+}
+
 void check_search(World& world, const RouteSnapshot& current) {
   constexpr std::size_t batch = 5;
   std::vector<Query> queries(batch);
@@ -116,8 +128,8 @@ void check_search(World& world, const RouteSnapshot& current) {
     make_query(world, query);
     signals.push_back(query.signals);
   }
-  for (const Kernels* kernels : runnable_kernels()) {
-    Searcher searcher(*kernels);
+  for (const Kernels& kernels : all_ways()) {
+    Searcher searcher(kernels);
     searcher.scan(*current.set, current.scoring, signals);
     for (std::size_t q = 0; q < batch; ++q) {
       searcher.select(q);
