@@ -68,12 +68,11 @@ void DenseSearch::aggregate(const RouterSettings& settings) {
 
 float DenseSearch::centroid_score(std::size_t query, std::uint32_t route,
                                   const Aggregator& how) const noexcept {
-  const RouteBlock& block = *set_->routes[route];
-  if (block.centroid.rows() == 0) return 0;
+  const float* const centroid = set_->places[route].centroid;
+  if (centroid == nullptr) return 0;
   float score = 0;
-  kernels_->dot_rows(queries_[query]->vector, block.centroid.data(), 1, block.centroid.stride(),
-                     &score);
-  return score * (how.as_mean ? block.mean_length : 1.0F);
+  kernels_->dot_rows(queries_[query]->vector, centroid, 1, padded_row(set_->dimension), &score);
+  return score * (how.as_mean ? set_->routes[route]->mean_length : 1.0F);
 }
 
 void DenseSearch::scan_rows() {
@@ -186,6 +185,22 @@ float DenseSearch::refined_centroid(std::size_t query, std::uint32_t route) {
   return bound[0];
 }
 
+void DenseSearch::prefetch(std::size_t query, std::uint32_t route) noexcept {
+  constexpr std::size_t few = 64;  // more rows take longer to look through than to wait for one
+  const std::size_t stride = padded_row(set_->dimension);
+  const auto ask = [stride](const float* row) {
+    for (std::size_t j = 0; j < stride; j += floats_per_line) __builtin_prefetch(row + j);
+  };
+  const RoutePlace& place = set_->places[route];
+  const Aggregator& how = aggregator_of(route);
+  if (how.needs_centroid() && place.centroid != nullptr) ask(place.centroid);
+  if (!how.needs_rows()) return;
+  const std::span<const float> bounds = rows_of(query, route);
+  if (bounds.empty() || bounds.size() > few) return;
+  const auto first = std::max_element(bounds.begin(), bounds.end()) - bounds.begin();
+  ask(set_->vector_of(route, static_cast<std::size_t>(first)));
+}
+
 float DenseSearch::exact(std::size_t query, std::uint32_t route) {
   const Aggregator& how = aggregator_of(route);
   const float largest = how.needs_rows() ? exact_largest(query, route, how.k) : 0.0F;
@@ -194,17 +209,17 @@ float DenseSearch::exact(std::size_t query, std::uint32_t route) {
 
 // The row with the highest bound is multiplied first; then every other row whose bound is above the
 // best product.
-float DenseSearch::exact_largest_one(const float* query, const RouteBlock& block,
+float DenseSearch::exact_largest_one(const float* query, std::uint32_t route,
                                      std::span<const float> bounds) const noexcept {
   const std::size_t stride = padded_row(set_->dimension);
   const auto first =
       static_cast<std::size_t>(std::max_element(bounds.begin(), bounds.end()) - bounds.begin());
   float best = 0;
-  kernels_->dot_rows(query, block.vector_of(first), 1, stride, &best);
+  kernels_->dot_rows(query, set_->vector_of(route, first), 1, stride, &best);
   for (std::size_t row = 0; row < bounds.size(); ++row) {
     if (bounds[row] <= best || row == first) continue;
     float value = 0;
-    kernels_->dot_rows(query, block.vector_of(row), 1, stride, &value);
+    kernels_->dot_rows(query, set_->vector_of(route, row), 1, stride, &value);
     best = std::max(best, value);
   }
   return best;
@@ -215,17 +230,16 @@ float DenseSearch::exact_largest_one(const float* query, const RouteBlock& block
 // same numbers as among all.
 float DenseSearch::exact_largest(std::size_t query, std::uint32_t route, std::size_t top_k) {
   const std::span<float> bounds = rows_of(query, route);
-  const RouteBlock& block = *set_->routes[route];
   const std::size_t stride = padded_row(set_->dimension);
   const std::size_t k = std::min(top_k, bounds.size());
   if (k == 0) return 0;
   const float* const vector = queries_[query]->vector;
-  if (k == 1) return exact_largest_one(vector, block, bounds);
+  if (k == 1) return exact_largest_one(vector, route, bounds);
   values_.clear();  // a heap, the least on top
   used_.clear();
   const auto product = [&](std::size_t row) {
     float value = 0;
-    kernels_->dot_rows(vector, block.vector_of(row), 1, stride, &value);
+    kernels_->dot_rows(vector, set_->vector_of(route, row), 1, stride, &value);
     used_.push_back({row, bounds[row]});
     bounds[row] = used_up;
     return value;

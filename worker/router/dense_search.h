@@ -45,6 +45,8 @@ class DenseSearch {
   [[nodiscard]] bool has_closer_bound() const noexcept { return has_closer_bound_; }
   // A bound that is lower and costs more; still not below the exact score. No float is read for it.
   [[nodiscard]] float closer_bound(std::size_t query, std::uint32_t route);
+  // Asks for the floats that exact() is going to read first.
+  void prefetch(std::size_t query, std::uint32_t route) noexcept;
   // The score as the definition in aggregate.h has it.
   [[nodiscard]] float exact(std::size_t query, std::uint32_t route);
 
@@ -72,7 +74,7 @@ class DenseSearch {
   void refine_rows(std::size_t query, std::uint32_t route);
   [[nodiscard]] float refined_centroid(std::size_t query, std::uint32_t route);
   [[nodiscard]] float exact_largest(std::size_t query, std::uint32_t route, std::size_t top_k);
-  [[nodiscard]] float exact_largest_one(const float* query, const RouteBlock& block,
+  [[nodiscard]] float exact_largest_one(const float* query, std::uint32_t route,
                                         std::span<const float> bounds) const noexcept;
   [[nodiscard]] std::span<float> rows_of(std::size_t query, std::uint32_t route) noexcept;
 

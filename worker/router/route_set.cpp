@@ -103,9 +103,13 @@ std::shared_ptr<const RouteSet> build_route_set(
     if (route->aggregation) set->has_own_aggregations = true;
     if (route->priority != 0) set->has_priorities = true;
   }
+  set->places.resize(count);
   set->centroids = QuantisedRows(count, dimension);
   for (std::size_t r = 0; r < count; ++r) {
-    const QuantisedRows& own = set->routes[r]->centroid_codes;
+    const RouteBlock& route = *set->routes[r];
+    if (route.chunks.size() == 1) set->places[r].rows = route.chunks[0]->vectors.data();
+    set->places[r].centroid = route.centroid.data();
+    const QuantisedRows& own = route.centroid_codes;
     if (own.count() > 0) set->centroids.copy(r, own, 0, 1);
   }
   for (PlannedSegment& planned : plan) {

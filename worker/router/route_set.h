@@ -30,6 +30,12 @@ struct PlacedPart {
   std::uint32_t segment;  // index into RouteSet::segments
 };
 
+// Where a route's floats are, without a walk over what the route is made of.
+struct RoutePlace {
+  const float* centroid = nullptr;  // null: none
+  const float* rows = nullptr;      // null: not in one piece, see RouteBlock::vector_of()
+};
+
 struct RouteSet {
   std::uint32_t dimension = 0;
   std::vector<std::shared_ptr<const RouteBlock>> routes;  // by id, ascending, no duplicates
@@ -39,7 +45,8 @@ struct RouteSet {
   std::vector<std::uint8_t> has_text;          // one a route: 1 if an utterance has a text
   std::vector<PlacedSegment> segments;
   std::vector<PlacedPart> parts;
-  QuantisedRows centroids;  // one a route; all zero where it has none
+  std::vector<RoutePlace> places;  // one a route
+  QuantisedRows centroids;         // one a route; all zero where it has none
   std::size_t vector_count = 0;
   std::size_t text_count = 0;
   double documents = 0;               // utterances with words
@@ -53,6 +60,11 @@ struct RouteSet {
   [[nodiscard]] std::size_t utterance_count() const noexcept { return first_utterance.back(); }
   // Index into routes.
   [[nodiscard]] std::optional<std::size_t> find(std::string_view id) const noexcept;
+  // Row `row` of the route's utterances that have a vector.
+  [[nodiscard]] const float* vector_of(std::uint32_t route, std::size_t row) const noexcept {
+    const float* const rows = places[route].rows;
+    return rows != nullptr ? rows + row * padded_row(dimension) : routes[route]->vector_of(row);
+  }
   // The route that the utterance belongs to.
   [[nodiscard]] std::uint32_t route_of(std::uint32_t utterance) const noexcept;
   // What a word weighs that `uses` utterances hold.

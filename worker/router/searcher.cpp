@@ -110,14 +110,17 @@ void Searcher::find_candidates(std::size_t wanted) {
   candidates_.clear();
   find_first(std::min(wanted, most_first));
   float enough = wanted > most_first ? no_signal : std::numeric_limits<float>::infinity();
+  if (use_dense_ && wanted <= most_first) {
+    for (const std::uint32_t route : first_) dense_.prefetch(dense_index_[selected_], route);
+  }
   for (const std::uint32_t route : first_) {
-    Candidate candidate{bounds_[route], route, Known::bound};
-    while (candidate.known != Known::all && wanted <= most_first) {
-      candidate = look_closer(candidate);
+    if (wanted <= most_first) {
+      candidates_.push_back(look_closest(route));
+      enough = std::min(enough, candidates_.back().logit);
+    } else {
+      candidates_.push_back({bounds_[route], route, Known::bound});
     }
-    enough = std::min(enough, candidate.logit);
     bounds_[route] = no_signal;
-    candidates_.push_back(candidate);
   }
   const auto count = static_cast<std::uint32_t>(
       first_.size() < wanted && wanted <= most_first ? 0 : set_->routes.size());
@@ -144,6 +147,13 @@ Searcher::Candidate Searcher::look_closer(const Candidate& candidate) {
     known = Known::all;
   }
   return {rank(r).logit, r, known};
+}
+
+Searcher::Candidate Searcher::look_closest(std::uint32_t route) {
+  SignalScores& signals = signals_[route];
+  if (signals.has_lexical) signals.lexical = words_.exact(route);
+  if (signals.has_dense) signals.dense = dense_.exact(dense_index_[selected_], route);
+  return {rank(route).logit, route, Known::all};
 }
 
 std::span<const RankedRoute> Searcher::best(const Calibration& calibration, std::size_t wanted,

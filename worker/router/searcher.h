@@ -73,6 +73,7 @@ class Searcher {
   void find_first(std::size_t wanted);
   void find_candidates(std::size_t wanted);
   [[nodiscard]] Candidate look_closer(const Candidate& candidate);
+  [[nodiscard]] Candidate look_closest(std::uint32_t route);
 
   static constexpr std::size_t most_first = 16;
 

@@ -84,8 +84,11 @@ TENANTD_AVX2_INLINE void scan_tile(const ScanQuery* queries, const ScanRows& row
           _mm_prefetch(reinterpret_cast<const char*>(tile[i] + j + prefetch_bytes), _MM_HINT_T0);
         }
       }
-#pragma GCC unroll 4
-      for (std::size_t k = j; k < j + 64; k += 16) multiply<count>(queries, tile, k, sums);
+#pragma GCC unroll 1
+      for (std::size_t k = 0; k < 64; k += 32) {
+        multiply<count>(queries, tile, j + k, sums);
+        multiply<count>(queries, tile, j + k + 16, sums);
+      }
     }
     for (std::size_t q = 0; q < count; ++q) {
       const __m128i part =
