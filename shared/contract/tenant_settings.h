@@ -23,6 +23,12 @@ enum class Aggregation : std::uint8_t {
   automatic = 5,
 };
 
+// How the vectors near a query are found.
+enum class VectorIndexKind : std::uint8_t {
+  exact = 0,  // all are read
+  ivf = 1,    // an inverted file, where its measured recall is high enough
+};
+
 struct RouterSettings {
   std::uint32_t dimension = 384;  // length of every embedding, 1..8192
   float threshold = 0.5F;       // confidence in [0,1] below which the fallback answers; 0 is valid
@@ -35,6 +41,9 @@ struct RouterSettings {
   // route, and the centroid's share of prototype_mix.
   std::uint16_t margin_e4 = 0;
   std::uint16_t prototype_weight_e4 = 5000;
+  VectorIndexKind index = VectorIndexKind::exact;
+  std::uint8_t reserved = 0;
+  std::uint16_t index_recall_e4 = 9900;  // recall@1 below which an index does not answer, ≤ 10,000
   // "hash" is built in; any other name means embeddings come with requests
   FixedText<max_encoder_id_bytes + 1> encoder{};
   FixedText<max_route_id_bytes + 1> fallback_route{};  // need not exist as a route
@@ -54,6 +63,6 @@ struct TenantSettings {
 };
 
 static_assert(std::is_trivially_copyable_v<TenantSettings>);
-static_assert(sizeof(RouterSettings) == 216 && sizeof(TenantSettings) == 312);
+static_assert(sizeof(RouterSettings) == 220 && sizeof(TenantSettings) == 320);
 
 }  // namespace tenantd

@@ -297,6 +297,17 @@ struct TenantStats {
   std::uint64_t reencoded = 0;         // utterances that have a vector of the next encoder
   std::uint64_t reencoding_total = 0;  // of so many; 0: no change of encoder is under way
   std::string reencoding_problem;      // why it does not go on; empty: it does
+  std::string index_state;             // off, unneeded, building, ready or rejected
+  std::string index_reason;            // of unneeded, building and rejected
+  double index_recall = 0;             // recall@1, measured on the tenant's own vectors
+  double index_recall_at_least = 0;    // with 95 % confidence
+  std::uint64_t index_sampled = 0;     // vectors asked; 0: not measured yet
+  std::uint64_t index_rows_read = 0;   // of lists, by a query
+  std::uint64_t index_lists = 0;
+  std::uint64_t index_bytes = 0;    // beside the vectors
+  std::uint64_t index_version = 0;  // snapshot version that was measured
+  std::uint64_t index_outside = 0;  // vectors in no list, which every query reads
+  double index_progress = 0;        // of building, [0,1]
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -313,6 +324,17 @@ struct TenantStats {
     visit("reencoded", self.reencoded);
     visit("reencoding_total", self.reencoding_total);
     visit("reencoding_problem", self.reencoding_problem, Bound{256});
+    visit("index_state", self.index_state, Bound{16});
+    visit("index_reason", self.index_reason, Bound{256});
+    visit("index_recall", self.index_recall);
+    visit("index_recall_at_least", self.index_recall_at_least);
+    visit("index_sampled", self.index_sampled);
+    visit("index_rows_read", self.index_rows_read);
+    visit("index_lists", self.index_lists);
+    visit("index_bytes", self.index_bytes);
+    visit("index_version", self.index_version);
+    visit("index_outside", self.index_outside);
+    visit("index_progress", self.index_progress);
   }
 };
 

@@ -124,6 +124,8 @@ TenantSettings to_tenant_settings(const TenantConfig& config) {
   settings.router.prototype_weight_e4 = to_e4(config.router.prototype_weight);
   settings.router.margin_e4 = to_e4(config.router.margin);
   settings.router.cache_enabled = config.router.cache_enabled ? 1 : 0;
+  settings.router.index = config.router.index;
+  settings.router.index_recall_e4 = to_e4(config.router.index_recall);
   settings.max_routes = config.limits.max_routes;
   settings.max_batch_size = config.limits.max_batch_size;
   settings.max_embeddings = config.limits.max_embeddings;

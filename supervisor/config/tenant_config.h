@@ -37,6 +37,8 @@ struct RouterConfig {
   double dense_weight = 0;
   double lexical_weight = 0;
   bool cache_enabled = false;
+  VectorIndexKind index = VectorIndexKind::exact;
+  double index_recall = 0;
 };
 
 struct ResourceConfig {

@@ -30,6 +30,7 @@ constexpr std::uint64_t day_ms = 86'400'000;
 constexpr std::string_view start_names[] = {"eager", "on_demand"};
 constexpr std::string_view aggregation_names[] = {"max",      "mean",          "top_k_mean",
                                                   "centroid", "prototype_mix", "auto"};
+constexpr std::string_view index_names[] = {"exact", "ivf"};
 constexpr std::string_view strategy_names[] = {"database_per_tenant"};
 
 using Rows = std::vector<FieldSpec>;
@@ -112,6 +113,18 @@ void add_router(Rows& rows) {
     TENANTD_AT(router.lexical_weight)({.section = "router", .key = "lexical_weight", .type = real,
         .real_max = 1000, .fallback = "0.3", .example = "0.29", .applies = settings,
         .doc = "Weight of the words' score (BM25). Not both weights may be 0."}),
+    TENANTD_AT(router.index)({.section = "router", .key = "index", .type = choice,
+        .choices = index_names, .fallback = "\"exact\"", .example = "\"ivf\"",
+        .applies = settings,
+        .doc = "`exact`: a query reads every vector. `ivf`: from 10,000 vectors on, an inverted "
+               "file is built in the background and a query reads the vectors near it, as long as "
+               "`index_recall` is met on the tenant's own vectors. `tenantctl routes status` "
+               "tells."}),
+    TENANTD_AT(router.index_recall)({.section = "router", .key = "index_recall", .type = real,
+        .real_min = 0.5, .real_max = 1, .fallback = "0.99", .example = "0.995",
+        .applies = settings,
+        .doc = "Share of queries that must find the best route of all through the index, with 95 % "
+               "confidence; otherwise every query reads every vector. 1 is never met."}),
     TENANTD_AT(router.cache_enabled)({.section = "router", .key = "cache_enabled", .type = boolean,
         .fallback = "false", .example = "true", .enforcement = not_enforced, .applies = settings,
         .doc = "Remember answers of repeated queries, per tenant."}),

@@ -18,6 +18,7 @@ namespace tenantd {
 
 class TenantRouter;
 class ReencodingProgress;
+class IndexReport;
 
 struct WorkerCounters {
   std::uint64_t requests = 0;  // answered since start, errors included
@@ -51,6 +52,7 @@ struct HandlerServices {
   TenantRouter* router = nullptr;  // null: no snapshot could be loaded, see `store`
   StoreHealth store;
   std::shared_ptr<const ReencodingProgress> reencoding;  // null with `router`
+  std::shared_ptr<const IndexReport> index;              // likewise
   WorkerCounters counters;
   TenantSettings settings{};
   std::uint64_t generation = 0;

@@ -32,7 +32,7 @@ std::span<float> DenseSearch::rows_of(std::size_t query, std::uint32_t route) no
 }
 
 void DenseSearch::scan(const RouteSet& set, const RouterSettings& settings,
-                       std::span<const QuerySignals* const> queries) {
+                       std::span<const QuerySignals* const> queries, const IndexView* index) {
   set_ = &set;
   queries_ = queries;
   route_count_ = set.routes.size();
@@ -41,9 +41,15 @@ void DenseSearch::scan(const RouteSet& set, const RouterSettings& settings,
   const bool undecided = set.has_own_aggregations || settings.aggregation == Aggregation::automatic;
   has_rows_ = undecided || how.needs_rows();
   has_centroids_ = undecided || how.needs_centroid();
+  through_index_ =
+      index != nullptr && has_rows_ && settings.aggregation != Aggregation::automatic;
   has_coarse_bounds_ = kernels_->multiplies_bytes;
   codes_.clear();
   for (std::size_t q = 0; q < queries.size(); ++q) codes_.push_back(codes_of(q));
+  if (through_index_) {
+    probes_.scan(set, *index, queries);
+    return aggregate(settings);
+  }
   if (has_rows_) scan_rows();
   if (has_centroids_) {
     centroid_stride_ = route_count_ + kernel_overrun;
@@ -61,9 +67,26 @@ void DenseSearch::aggregate(const RouterSettings& settings) {
       own_.push_back(make_aggregator(route->aggregation.value_or(settings.aggregation), settings));
     }
   }
+  if (through_index_) {
+    has_closer_bound_ = false;
+    estimate_routes();
+    return;
+  }
   has_closer_bound_ = has_coarse_bounds_ || !own_.empty() ||
                       (tenants_.needs_rows() && tenants_.k != 1 && tenants_.k != 3);
   find_route_bounds();
+}
+
+void DenseSearch::estimate_routes() {
+  for (std::size_t q = 0; q < queries_.size(); ++q) {
+    for (std::uint32_t r = 0; r < route_count_; ++r) {
+      if (set_->first_row[r] == set_->first_row[r + 1]) continue;
+      const Aggregator& how = aggregator_of(r);
+      const float largest = how.needs_rows() ? probes_.estimate(q, r, how.k) : 0.0F;
+      const float centroid = how.needs_centroid() ? centroid_score(q, r, how) : 0.0F;
+      route_bounds_[q * route_count_ + r] = how.mix(centroid, largest);
+    }
+  }
 }
 
 float DenseSearch::centroid_score(std::size_t query, std::uint32_t route,
@@ -194,7 +217,7 @@ void DenseSearch::prefetch(std::size_t query, std::uint32_t route) noexcept {
   const RoutePlace& place = set_->places[route];
   const Aggregator& how = aggregator_of(route);
   if (how.needs_centroid() && place.centroid != nullptr) ask(place.centroid);
-  if (!how.needs_rows()) return;
+  if (!how.needs_rows() || through_index_) return;
   const std::span<const float> bounds = rows_of(query, route);
   if (bounds.empty() || bounds.size() > few) return;
   const auto first = std::max_element(bounds.begin(), bounds.end()) - bounds.begin();
@@ -203,7 +226,11 @@ void DenseSearch::prefetch(std::size_t query, std::uint32_t route) noexcept {
 
 float DenseSearch::exact(std::size_t query, std::uint32_t route) {
   const Aggregator& how = aggregator_of(route);
-  const float largest = how.needs_rows() ? exact_largest(query, route, how.k) : 0.0F;
+  float largest = 0;
+  if (how.needs_rows()) {
+    largest =
+        through_index_ ? probes_.largest(query, route, how.k) : exact_largest(query, route, how.k);
+  }
   return how.mix(how.needs_centroid() ? centroid_score(query, route, how) : 0.0F, largest);
 }
 

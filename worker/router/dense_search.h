@@ -11,6 +11,7 @@
 
 #include "shared/contract/tenant_settings.h"
 #include "worker/router/aggregate.h"
+#include "worker/router/index/probe_search.h"
 #include "worker/router/kernels/kernels.h"
 #include "worker/router/query.h"
 #include "worker/router/route_set.h"
@@ -20,12 +21,14 @@ namespace tenantd {
 class DenseSearch {
  public:
   // `kernels` must be ones that this CPU runs.
-  explicit DenseSearch(const Kernels& kernels = best_kernels()) noexcept : kernels_(&kernels) {}
+  explicit DenseSearch(const Kernels& kernels = best_kernels()) noexcept
+      : kernels_(&kernels), probes_(kernels) {}
 
-  // Reads every vector once for all `queries`, which all have one. `set` and `queries` are borrowed
+  // Reads every vector once for all `queries`, which all have one; with an `index` of the set those
+  // near each query, and bounds and scores are then what probe_search.h says. All is borrowed
   // until the next call.
   void scan(const RouteSet& set, const RouterSettings& settings,
-            std::span<const QuerySignals* const> queries);
+            std::span<const QuerySignals* const> queries, const IndexView* index = nullptr);
   // The same queries with another aggregation, from the rows as they were read; scan() was called
   // with Aggregation::automatic, which reads them whatever is aggregated then.
   void aggregate(const RouterSettings& settings);
@@ -63,6 +66,7 @@ class DenseSearch {
                  std::size_t first);
   void find_route_bounds();
   void find_route_bound(std::size_t query, std::uint32_t route);
+  void estimate_routes();
   [[nodiscard]] const Aggregator& aggregator_of(std::uint32_t route) const noexcept {
     return own_.empty() ? tenants_ : own_[route];
   }
@@ -86,6 +90,8 @@ class DenseSearch {
   bool has_centroids_ = false;      // likewise
   bool has_coarse_bounds_ = false;  // of one byte a float of the query
   bool has_closer_bound_ = false;
+  bool through_index_ = false;
+  ProbeSearch probes_;
   std::size_t route_count_ = 0;
   std::size_t row_stride_ = 0;
   std::size_t centroid_stride_ = 0;

@@ -29,6 +29,8 @@ struct QuerySignals {
   ScanQuery codes{};                 // the same vector quantised; unset without one
   std::span<const QueryWord> words;  // empty: no lexical signal
   ScanQuery coarse{};                // as codes, with one byte a float
+  // A row of the set that a search through an index takes as not there; 2^32 - 1: none.
+  std::uint32_t left_out_row = 0xFFFFFFFFU;
 };
 
 struct SignalScores {

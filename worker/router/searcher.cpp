@@ -11,7 +11,7 @@ constexpr float no_signal = -std::numeric_limits<float>::infinity();
 }  // namespace
 
 void Searcher::scan(const RouteSet& set, const RouterSettings& settings,
-                    std::span<const QuerySignals> queries) {
+                    std::span<const QuerySignals> queries, const IndexView* index) {
   set_ = &set;
   settings_ = &settings;
   queries_ = queries;
@@ -21,7 +21,7 @@ void Searcher::scan(const RouteSet& set, const RouterSettings& settings,
     dense_index_.push_back(with_vector_.size());
     if (query.vector != nullptr && settings.dense_weight > 0) with_vector_.push_back(&query);
   }
-  if (!with_vector_.empty()) dense_.scan(set, settings, with_vector_);
+  if (!with_vector_.empty()) dense_.scan(set, settings, with_vector_, index);
 }
 
 void Searcher::aggregate(const RouterSettings& settings) {

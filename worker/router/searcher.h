@@ -33,9 +33,9 @@ class Searcher {
   explicit Searcher(const Kernels& kernels = best_kernels()) noexcept : dense_(kernels) {}
 
   // Starts on `queries`; all that is given is borrowed until the next call. Not more than
-  // queries_at_once() of them.
+  // queries_at_once() of them. Through an `index` the best routes are very likely those without it.
   void scan(const RouteSet& set, const RouterSettings& settings,
-            std::span<const QuerySignals> queries);
+            std::span<const QuerySignals> queries, const IndexView* index = nullptr);
   // Of the last scan(), which was with Aggregation::automatic: as if it had been with `settings`,
   // whose weights are the same. Before select().
   void aggregate(const RouterSettings& settings);

@@ -10,13 +10,15 @@
 #include "shared/contract/tenant_settings.h"
 #include "worker/encoder/encoder.h"
 #include "worker/router/calibration.h"
+#include "worker/router/index/vector_index.h"
 #include "worker/router/route_set.h"
 
 namespace tenantd {
 
 struct RouteSnapshot {
   std::shared_ptr<const RouteSet> set;
-  TenantSettings settings;  // with the encoder and dimension of the set's vectors
+  std::shared_ptr<const IndexView> index;  // of the set; null: queries read every vector
+  TenantSettings settings;                 // with the encoder and dimension of the set's vectors
   EncoderPtr encoder;       // of those vectors; null: not here, so a text alone has no vector
   bool reencoding = false;  // another encoder's vectors are being made: until then words may decide
   Calibration calibration;

@@ -117,7 +117,7 @@ void TenantRouter::prepare(const RouteSnapshot& snapshot, std::span<const RouteQ
     prepared_[i].status = prepare_one(snapshot, queries[i], prepared_[i], signals_[i]);
     if (!prepared_[i].status) signals_[i] = {};
   }
-  searcher_.scan(*snapshot.set, snapshot.scoring, signals_);
+  searcher_.scan(*snapshot.set, snapshot.scoring, signals_, snapshot.index.get());
 }
 
 Status TenantRouter::prepare_one(const RouteSnapshot& snapshot, const RouteQuery& query,

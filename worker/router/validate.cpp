@@ -158,6 +158,10 @@ Status validate_settings(const TenantSettings& settings) {
       static_cast<std::uint8_t>(Aggregation::automatic)) {
     return refuse("router.aggregation", "is unknown");
   }
+  if (router.index > VectorIndexKind::ivf) return refuse("router.index", "is unknown");
+  if (router.index_recall_e4 > 10'000) {
+    return refuse("router.index_recall", "is outside 0 to 1");
+  }
   if (!router.encoder.valid() || !router.fallback_route.valid() || !settings.tenant_id.valid()) {
     return refuse("router", "holds text that is not terminated");
   }

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <chrono>
 #include <system_error>
 #include <utility>
 
@@ -55,17 +56,22 @@ Status EditThread::submit(Job job, std::size_t most_jobs) {
 }
 
 void EditThread::work() {
-  bool idle_pending = true;
+  Idle idle = Idle::more;
   std::unique_lock lock(mutex_);
   for (;;) {
     if (jobs_.empty()) {
       if (stopping_) return;
-      if (idle_pending) {
-        lock.unlock();
-        idle_pending = idle_work_();
-        lock.lock();
-      } else {
+      if (idle == Idle::nothing) {
         wake_.wait(lock);
+        continue;
+      }
+      lock.unlock();
+      const auto began = std::chrono::steady_clock::now();
+      idle = idle_work_();
+      const auto worked = std::chrono::steady_clock::now() - began;
+      lock.lock();
+      if (idle == Idle::more_gently) {
+        (void)wake_.wait_for(lock, 2 * worked, [this] { return stopping_ || !jobs_.empty(); });
       }
       continue;
     }
@@ -76,7 +82,7 @@ void EditThread::work() {
     lock.lock();
     completions_.push_back(std::move(completion));
     done_.send();
-    idle_pending = true;
+    idle = Idle::more;
   }
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -22,8 +23,11 @@ class EditThread {
   using Completion = std::function<void()>;
   // Runs on the editor thread; must not throw.
   using Job = std::function<Completion()>;
-  // Runs on the editor thread when no job waits; true: there is more of it to do.
-  using IdleWork = std::function<bool()>;
+  // What is left of the work for idle times. `more_gently`: it is long, and would take the tenant's
+  // CPU quota from its queries: twice as long as it worked the thread rests, or until a job comes.
+  enum class Idle : std::uint8_t { nothing, more, more_gently };
+  // Runs on the editor thread when no job waits.
+  using IdleWork = std::function<Idle()>;
 
   static constexpr std::size_t max_jobs = 64;
 

@@ -122,7 +122,7 @@ void Worker::try_open() {
 
 void Worker::serve() {
   edits_.thread.emplace(loop_, [this] { return work_while_idle(); });
-  if (edits_.data.editor) begin_reencoding();
+  if (edits_.data.editor) begin_background_work();
   phase_ = Phase::serving;
   (void)link_.send(make_link_message<Ready>(options_.spec.generation));
   if (services_.store.degraded) send_status();
@@ -133,24 +133,33 @@ void Worker::serve() {
               {"routes", routes && *routes ? (*routes)->set->routes.size() : 0}});
 }
 
-// Editor thread. A change of encoder comes first: it calibrates anew itself.
-bool Worker::work_while_idle() {
+// Editor thread. A change of encoder comes first: it calibrates anew itself. An index is of what is
+// settled.
+EditThread::Idle Worker::work_while_idle() {
   RouteEditor& editor = *edits_.data.editor;
   const auto reencoded = editor.reencode(binding_.context());
-  if (reencoded && *reencoded) return true;
+  if (reencoded && *reencoded) return EditThread::Idle::more;
   const auto settled = editor.settle(binding_.context());
-  return settled && *settled;
+  if (settled && *settled) return EditThread::Idle::more;
+  const auto improved = editor.improve_index(binding_.context());
+  return improved && *improved ? EditThread::Idle::more_gently : EditThread::Idle::nothing;
 }
 
-// Nobody need edit anything for a change of encoder to begin.
-void Worker::begin_reencoding() {
+// Nobody need edit anything for a change of encoder or an index to begin.
+void Worker::begin_background_work() {
   services_.reencoding = edits_.data.editor->progress();
+  services_.index = edits_.data.editor->index_report();
   const ReencodingState state = services_.reencoding->get();
-  if (state.total == 0) return;
-  log_.write(LogLevel::info, "encoding all utterances again",
-             {{"done", state.done}, {"total", state.total}});
+  if (state.total > 0) {
+    log_.write(LogLevel::info, "encoding all utterances again",
+               {{"done", state.done}, {"total", state.total}});
+  }
+  const bool builds_index = services_.index->get().state == IndexState::building;
+  if (state.total == 0 && !builds_index) return;
   const Status begun = edits_.thread->submit([] { return EditThread::Completion([] {}); });
-  if (!begun) log_.write(LogLevel::error, "cannot encode", {{"reason", begun.error().message}});
+  if (!begun) {
+    log_.write(LogLevel::error, "no work in the background", {{"reason", begun.error().message}});
+  }
 }
 
 Status Worker::submit_edit(EditJob job) {

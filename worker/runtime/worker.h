@@ -57,8 +57,8 @@ class Worker {
   [[nodiscard]] LinkEvents link_events();
   void try_open();
   void serve();
-  [[nodiscard]] bool work_while_idle();
-  void begin_reencoding();
+  [[nodiscard]] EditThread::Idle work_while_idle();
+  void begin_background_work();
   [[nodiscard]] Status submit_edit(EditJob job);
   void on_edit_done(const EditResult& result);
   void apply_settings(const TenantSettings& settings);

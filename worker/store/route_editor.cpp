@@ -159,7 +159,23 @@ std::unique_ptr<TenantRouter> RouteEditor::make_router(const ExecutionContext& c
   return router;
 }
 
-Status RouteEditor::publish(const ExecutionContext& context, SnapshotPtr next) {
+void RouteEditor::keep_index(std::string index_file) {
+  auto first = std::make_shared<RouteSnapshot>(*current_);
+  index_.restore(std::move(index_file), *first);
+  current_ = std::move(first);
+}
+
+Result<bool> RouteEditor::improve_index(const ExecutionContext& context) {
+  const IndexKeeper::Step step = index_.improve(*current_);
+  if (step.has_news) {
+    Status status = publish(context, std::make_shared<RouteSnapshot>(*current_));
+    if (!status) return fail(status.error());
+  }
+  return step.more;
+}
+
+Status RouteEditor::publish(const ExecutionContext& context, std::shared_ptr<RouteSnapshot> next) {
+  index_.place(*next);
   current_ = next;
   return router_ != nullptr ? router_->publish(context, std::move(next)) : Status{};
 }

@@ -12,6 +12,7 @@
 
 #include "worker/encoder/encoder_shelf.h"
 #include "worker/router/tenant_router.h"
+#include "worker/store/index_keeper.h"
 #include "worker/store/reencoding.h"
 #include "worker/store/tenant_store.h"
 
@@ -34,6 +35,9 @@ class RouteEditor {
                                                 const TenantSettings& settings,
                                                 const EncoderShelf& shelf = EncoderShelf());
 
+  // Takes up the index of the tenant's vectors that `index_file` may hold and keeps it there.
+  // Before make_router().
+  void keep_index(std::string index_file);
   // The router for this tenant, holding what open() read. Call once; the router is borrowed from
   // then on and must outlive the editor's last call.
   [[nodiscard]] std::unique_ptr<TenantRouter> make_router(const ExecutionContext& context);
@@ -55,6 +59,12 @@ class RouteEditor {
   // Call when no edit waits: makes some vectors of the settings' encoder, with the last of them
   // they take over. False: nothing to do, or nothing that can be done (see progress()).
   [[nodiscard]] Result<bool> reencode(const ExecutionContext& context);
+  // Call when no edit waits: some milliseconds of building the tenant's index, if it asks for one.
+  // False: nothing to do.
+  [[nodiscard]] Result<bool> improve_index(const ExecutionContext& context);
+  [[nodiscard]] std::shared_ptr<const IndexReport> index_report() const noexcept {
+    return index_.report();
+  }
   [[nodiscard]] std::shared_ptr<const ReencodingProgress> progress() const noexcept {
     return progress_;
   }
@@ -78,7 +88,8 @@ class RouteEditor {
   [[nodiscard]] Status complete(Utterance& utterance);
   [[nodiscard]] Status stage(const RouteEdit& edit, Blocks& blocks) const;
   [[nodiscard]] Status check_limits(const Blocks& blocks) const;
-  [[nodiscard]] Status publish(const ExecutionContext& context, SnapshotPtr next);
+  [[nodiscard]] Status publish(const ExecutionContext& context,
+                               std::shared_ptr<RouteSnapshot> next);
 
   TenantStore* store_;
   TenantRouter* router_ = nullptr;  // borrowed; null until make_router()
@@ -88,6 +99,7 @@ class RouteEditor {
   std::optional<Reencoding> reencoding_;     // none: all vectors are of the wanted encoder
   std::shared_ptr<ReencodingProgress> progress_;
   Searcher searcher_;
+  IndexKeeper index_;
 };
 
 }  // namespace tenantd

@@ -1,4 +1,5 @@
 // Commands: routes add | remove | show | list | status.
+#include <cstdio>
 #include <memory>
 #include <optional>
 
@@ -108,6 +109,29 @@ Result<int> list_routes(const Context& context, const std::string& tenant) {
   return context.print(json_text(json));
 }
 
+std::string percent(double share) {
+  char text[32];
+  (void)std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
+  return text;
+}
+
+std::string index_text(const TenantStats& stats) {
+  if (stats.index_state.empty() || stats.index_state == "off") return {};
+  std::string text = "index: " + printable(stats.index_state);
+  if (stats.index_state == "building") text += ' ' + percent(stats.index_progress);
+  if (!stats.index_reason.empty()) text += ", " + printable(stats.index_reason);
+  text += '\n';
+  if (stats.index_sampled == 0) return text;
+  text += "  recall@1 " + percent(stats.index_recall) + ", at least " +
+          percent(stats.index_recall_at_least) + ", of " + std::to_string(stats.index_sampled) +
+          " vectors of version " + std::to_string(stats.index_version) + '\n';
+  text += "  " + std::to_string(stats.index_lists) + " lists, about " +
+          std::to_string(stats.index_rows_read) + " vectors read a query and " +
+          std::to_string(stats.index_outside) + " outside of lists, " +
+          std::to_string(stats.index_bytes) + " bytes\n";
+  return text;
+}
+
 std::string status_text(const TenantStats& stats) {
   std::string text = std::to_string(stats.routes) + " routes with " +
                      std::to_string(stats.utterances) + " utterances, version " +
@@ -120,6 +144,7 @@ std::string status_text(const TenantStats& stats) {
   if (!stats.reencoding_problem.empty()) {
     text += "encoding again does not go on: " + printable(stats.reencoding_problem) + '\n';
   }
+  text += index_text(stats);
   if (stats.store_degraded) text += "store degraded: " + printable(stats.store_reason) + '\n';
   return text;
 }

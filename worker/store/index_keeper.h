@@ -1,0 +1,57 @@
+// A tenant's index beside its routes: built when nobody edits, kept in a file, told in the status.
+//
+// Runs in: worker, editor thread (the main, before the loop runs, for restore()); the status is
+// read by the loop thread. A file that cannot be written or read costs a build, nothing else.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "worker/router/index/index_builder.h"
+
+namespace tenantd {
+
+// Written by the editor thread, read by any.
+class IndexReport {
+ public:
+  [[nodiscard]] IndexStatus get() const {
+    const std::lock_guard lock(mutex_);
+    return status_;
+  }
+  void set(IndexStatus status) {
+    const std::lock_guard lock(mutex_);
+    status_ = std::move(status);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  IndexStatus status_;  // guarded by mutex_
+};
+
+class IndexKeeper {
+ public:
+  IndexKeeper() : report_(std::make_shared<IndexReport>()) {}
+
+  // Reads `path`, where an earlier process may have left an index of `snapshot`, and sets its index
+  // then. From now on built indexes are kept there.
+  void restore(std::string path, RouteSnapshot& snapshot);
+  // Sets the index that belongs to a snapshot which is about to be published.
+  void place(RouteSnapshot& snapshot);
+  // Some milliseconds of building. `more`: there is more to do. `has_news`: place() says something
+  // else for `current` now.
+  struct Step {
+    bool more = false;
+    bool has_news = false;
+  };
+  [[nodiscard]] Step improve(const RouteSnapshot& current);
+
+  [[nodiscard]] std::shared_ptr<const IndexReport> report() const noexcept { return report_; }
+
+ private:
+  IndexBuilder builder_;
+  std::string path_;  // empty: nothing is kept
+  std::shared_ptr<IndexReport> report_;
+};
+
+}  // namespace tenantd
