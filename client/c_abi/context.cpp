@@ -27,6 +27,7 @@ struct tenantd_context {
   RoutesPage page;
   std::deque<std::vector<const char*>> texts;
   std::vector<tenantd_route_listing> listings;
+  std::vector<tenantd_rule> rules;
   tenantd_page page_view{};
 
   [[nodiscard]] Client& client() { return own ? *own : **lease; }
@@ -146,8 +147,11 @@ int tenantd_route_many(tenantd_context* context, const tenantd_route_request* re
     std::vector<RouteRequest> messages;
     for (std::size_t i = 0; i < count; ++i) {
       std::uint64_t timeout_ms = 0;
-      const auto message = request_of(&requests[i], timeout_ms);
+      const auto message = request_of(item_of(requests, i), timeout_ms);
       if (!message) return tl::unexpected(message.error());
+      if (item_of(requests, i)->size != requests->size) {
+        return fail(ErrorCode::invalid_argument, "requests of different sizes");
+      }
       if (i == 0) first_timeout_ms = timeout_ms;
       messages.push_back(*message);
     }
@@ -221,6 +225,20 @@ int tenantd_routes_page(tenantd_context* context, const char* only, const char* 
                           context->page.next_route.c_str(), context->page.next_utterance,
                           context->page.more ? 1U : 0U};
     *page = &context->page_view;
+    return {};
+  });
+}
+
+int tenantd_page_rules(tenantd_context* context, size_t index, tenantd_route_rules* rules,
+                       tenantd_error** error) {
+  return in_context(context, error, [&](Client&) -> Status {
+    if (index >= context->page.routes.size()) {
+      return fail(ErrorCode::not_found, "the last page has no such listing");
+    }
+    const RouteMessage& route = context->page.routes[index].route;
+    context->rules.clear();
+    for (const RuleMessage& rule : route.rules) context->rules.push_back(view_of(rule));
+    *rules = {context->rules.data(), context->rules.size(), route.priority, route.aggregation};
     return {};
   });
 }

@@ -1,6 +1,7 @@
 #include "client/c_abi/convert.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <new>
 
 namespace tenantd::client {
@@ -21,6 +22,16 @@ void ReplyView::assign(RouteReply reply) {
   for (const MatchedWord& word : reply_.words) {
     words_.push_back({word.word.c_str(), word.word.size(), word.weight, 0});
   }
+  also_.clear();
+  for (const ScoredRoute& route : reply_.also) also_.push_back(view_of(route));
+  rules_.clear();
+  for (const MatchedRuleMessage& matched : reply_.rules) {
+    rules_.push_back({matched.route.c_str(), client::view_of(matched.rule)});
+  }
+  view_.also = also_.data();
+  view_.also_size = also_.size();
+  view_.rules = rules_.data();
+  view_.rules_size = rules_.size();
   view_.best = view_of(reply_.best);
   view_.is_fallback = reply_.is_fallback ? 1 : 0;
   view_.reason = static_cast<std::uint32_t>(reply_.reason);
@@ -51,7 +62,7 @@ ConnectOptions connect_options(const tenantd_options& options) {
 
 Result<RouteRequest> request_of(const tenantd_route_request* given, std::uint64_t& timeout_ms) {
   const auto known = versioned<tenantd_route_request>(given, TENANTD_ROUTE_REQUEST_INIT,
-                                                      sizeof(tenantd_route_request));
+                                                      offsetof(tenantd_route_request, only_routes));
   if (!known) return tl::unexpected(known.error());
   RouteRequest request;
   if (known->text != nullptr) request.text = {known->text, known->text_size};
@@ -61,6 +72,13 @@ Result<RouteRequest> request_of(const tenantd_route_request* given, std::uint64_
   request.department = text_of(known->department);
   request.alternatives = known->alternatives;
   request.explain = known->explain != 0;
+  for (std::size_t i = 0; i < known->only_routes_size; ++i) {
+    request.only_routes.push_back(text_of(known->only_routes[i]));
+  }
+  for (std::size_t i = 0; i < known->only_tags_size; ++i) {
+    request.only_tags.push_back(text_of(known->only_tags[i]));
+  }
+  request.limit = known->limit;
   timeout_ms = known->timeout_ms;
   return request;
 }
@@ -68,10 +86,12 @@ Result<RouteRequest> request_of(const tenantd_route_request* given, std::uint64_
 Result<RoutesEdit> edit_of(const tenantd_route_edit* edits, std::size_t count) {
   RoutesEdit message;
   for (std::size_t i = 0; i < count; ++i) {
-    const tenantd_route_edit& given = edits[i];
-    if (given.size != sizeof given || given.kind > TENANTD_REMOVE) {
+    const auto known =
+        versioned<tenantd_route_edit>(item_of(edits, i), {}, offsetof(tenantd_route_edit, rules));
+    if (!known || known->kind > TENANTD_REMOVE || known->size != edits->size) {
       return fail(ErrorCode::invalid_argument, "an edit of another version than this library's");
     }
+    const tenantd_route_edit& given = *known;
     RouteEditMessage edit;
     edit.kind = static_cast<EditKind>(given.kind);
     edit.route.id = text_of(given.id);
@@ -81,6 +101,20 @@ Result<RoutesEdit> edit_of(const tenantd_route_edit* edits, std::size_t count) {
     edit.route.threshold = given.threshold;
     for (std::size_t t = 0; t < given.tags_size; ++t) {
       edit.route.tags.emplace_back(text_of(given.tags[t]));
+    }
+    if (given.aggregation > 255) {
+      return fail(ErrorCode::invalid_argument, "an unknown aggregation");
+    }
+    edit.route.priority = given.priority;
+    edit.route.aggregation = static_cast<std::uint8_t>(given.aggregation);
+    for (std::size_t r = 0; r < given.rules_size; ++r) {
+      const tenantd_rule& from = given.rules[r];
+      if (from.kind > TENANTD_PATTERN || from.mode > TENANTD_NEVER) {
+        return fail(ErrorCode::invalid_argument, "an unknown kind or mode of a rule");
+      }
+      edit.route.rules.push_back({static_cast<RuleKindCode>(from.kind),
+                                  static_cast<RuleModeCode>(from.mode),
+                                  std::string(text_of(from.text))});
     }
     for (std::size_t u = 0; u < given.utterances_size; ++u) {
       const tenantd_utterance& from = given.utterances[u];

@@ -34,6 +34,8 @@ class ReplyView {
   RouteReply reply_;
   std::vector<tenantd_scored_route> alternatives_;
   std::vector<tenantd_matched_word> words_;
+  std::vector<tenantd_scored_route> also_;
+  std::vector<tenantd_matched_rule> rules_;
   tenantd_route_reply view_{};
 };
 
@@ -62,6 +64,18 @@ template <class T>
 
 [[nodiscard]] Result<tenantd_options> options_of(const tenantd_options* given);
 [[nodiscard]] ConnectOptions connect_options(const tenantd_options& options);
+[[nodiscard]] inline tenantd_rule view_of(const RuleMessage& rule) noexcept {
+  return {static_cast<std::uint32_t>(rule.kind), static_cast<std::uint32_t>(rule.mode),
+          rule.text.c_str()};
+}
+// Number `index` of an array whose items have the size that the first one says.
+template <class T>
+[[nodiscard]] const T* item_of(const T* items, std::size_t index) noexcept {
+  std::size_t size = 0;
+  std::memcpy(&size, items, sizeof size);
+  return reinterpret_cast<const T*>(reinterpret_cast<const unsigned char*>(items) + index * size);
+}
+
 // Views into `given`.
 [[nodiscard]] Result<RouteRequest> request_of(const tenantd_route_request* given,
                                               std::uint64_t& timeout_ms);

@@ -49,7 +49,8 @@ def route_payload(text, embedding=(), alternatives=0):
     head = packed(text) + struct.pack("<I", len(embedding))
     head += b"\0" * (-len(head) % 4)  # floats start at a multiple of four
     return (head + struct.pack(f"<{len(embedding)}f", *embedding) + packed("") +
-            struct.pack("<IB", alternatives, 0) + packed("") + packed("") + struct.pack("<I", 0))
+            struct.pack("<IB", alternatives, 0) + packed("") + packed("")
+            + struct.pack("<4I", 0, 1, 0, 0))
 
 
 class StreamClient:

@@ -14,7 +14,8 @@ _tenantctl() {
     if [[ -n $skip ]]; then skip=""; continue; fi
     case $word in
       --socket | --token-file | --transport | --timeout | --lines | -n | --embedding-file | --encoder | --alternatives | \
-        --utterance | --threshold | --description | --tag | --mode | --embeddings | --dimension | --min-examples | --config | --tenants-dir | \
+        --utterance | --keyword | --pattern | --always | --always-pattern | --never | --never-pattern | --priority | \
+        --aggregation | --limit | --route | --threshold | --description | --tag | --mode | --embeddings | --dimension | --min-examples | --config | --tenants-dir | \
         --queries | --connections | --depth | --rate | --duration | --count | --warm-up)
         [[ $word == --embeddings && $verb == export ]] || skip=1 ;;
       -*) ;;
@@ -33,6 +34,8 @@ _tenantctl() {
       [[ $previous == --embeddings && $verb == export ]] || { mapfile -t COMPREPLY < <(compgen -f -- "$current"); return; } ;;
     --tenants-dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     --transport) mapfile -t COMPREPLY < <(compgen -W "ring stream" -- "$current"); return ;;
+    --aggregation)
+      mapfile -t COMPREPLY < <(compgen -W "max mean top_k_mean centroid prototype_mix" -- "$current"); return ;;
     --mode) mapfile -t COMPREPLY < <(compgen -W "put add" -- "$current"); return ;;
   esac
   local words=""
@@ -44,9 +47,9 @@ _tenantctl() {
     status:) words="--posture" ;;
     tenant:logs) words="-n --lines -f --follow" ;;
     tenant:events) words="-n --lines" ;;
-    query:) words="--embedding-file --encoder --alternatives --explain" ;;
+    query:) words="--embedding-file --encoder --alternatives --limit --route --tag --explain" ;;
     bench:) words="--queries --ping --connections --depth --rate --duration --count --warm-up" ;;
-    routes:add) words="--utterance --threshold --description --tag" ;;
+    routes:add) words="--utterance --keyword --pattern --always --always-pattern --never --never-pattern --threshold --priority --aggregation --description --tag" ;;
     routes:import) words="--mode --embeddings --dimension --encoder" ;;
     routes:export) words="--embeddings" ;;
     routes:lint) words="--min-examples" ;;

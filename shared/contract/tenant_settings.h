@@ -34,6 +34,7 @@ struct RouterSettings {
   float threshold = 0.5F;       // confidence in [0,1] below which the fallback answers; 0 is valid
   float dense_weight = 0.7F;    // ≥ 0, not both weights 0
   float lexical_weight = 0.3F;  // ≥ 0
+  float rule_weight = 1.0F;     // ≥ 0; 0: `signal` rules say nothing
   std::uint16_t top_k = 3;      // of top_k_mean and prototype_mix, ≥ 1
   Aggregation aggregation = Aggregation::automatic;
   std::uint8_t cache_enabled = 0;

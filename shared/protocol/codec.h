@@ -37,6 +37,10 @@ concept Message = requires(T& message, Visitor& visitor) {
   T::describe(message, visitor);
 };
 
+template <class T>
+inline constexpr bool is_text =
+    std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>;
+
 class Writer {
  public:
   // Appends to `out`, whose start is the payload's start plus `offset` bytes already there.
@@ -69,8 +73,9 @@ class Writer {
   requires Message<const T, Writer>
   void operator()(const char*, const T& message, Bound = {}) { T::describe(message, *this); }
   template <class T>
-  requires(Message<const T, Writer> || std::is_same_v<T, std::string>) void operator()(
-      const char* name, const std::vector<T>& items, Bound bound) {
+  requires(Message<const T, Writer> || is_text<T>) void operator()(const char* name,
+                                                                   const std::vector<T>& items,
+                                                                   Bound bound) {
     count(name, items.size(), bound);
     for (const T& item : items) (*this)(name, item, Bound{item_bound(bound)});
   }
@@ -142,8 +147,8 @@ class Reader {
   requires Message<T, Reader>
   void operator()(const char*, T& message, Bound = {}) { T::describe(message, *this); }
   template <class T>
-  requires(Message<T, Reader> || std::is_same_v<T, std::string>) void operator()(
-      const char* name, std::vector<T>& items, Bound bound) {
+  requires(Message<T, Reader> || is_text<T>) void operator()(const char* name,
+                                                             std::vector<T>& items, Bound bound) {
     // Every item takes at least a byte: a count cannot make us reserve more than the frame's size.
     const std::uint32_t size = count(name, bound, 1);
     items.clear();

@@ -39,6 +39,9 @@ class JsonWriter {
   void operator()(const char* name, const std::vector<std::string>& values, Bound) {
     out_[name] = values;
   }
+  void operator()(const char* name, const std::vector<std::string_view>& values, Bound) {
+    out_[name] = values;
+  }
   template <class T>
   requires Message<const T, JsonWriter>
   void operator()(const char* name, const T& message, Bound = {}) { out_[name] = to_json(message); }

@@ -38,6 +38,11 @@ struct RouteRequest {
   std::string_view user;  // who asks, for showback; never trusted for access
   std::string_view department;
   std::vector<Label> labels;
+  std::uint32_t limit = 1;  // answers wanted, ≤ 64; 0 is 1
+  // With either: only routes whose id is listed, or that have a tag that is, are there for this
+  // request. What no route has is ignored.
+  std::vector<std::string_view> only_routes;
+  std::vector<std::string_view> only_tags;
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -49,6 +54,9 @@ struct RouteRequest {
     visit("user", self.user, Bound{128});
     visit("department", self.department, Bound{128});
     visit("labels", self.labels, Bound{16});
+    visit("limit", self.limit);
+    visit("only_routes", self.only_routes, Bound{64});
+    visit("only_tags", self.only_tags, Bound{64});
   }
 };
 
@@ -58,6 +66,7 @@ struct ScoredRoute {
   float dense_score = 0;    // cosine aggregated over the route's utterances, [-1,1]
   float lexical_score = 0;  // BM25 squashed to [0,1)
   float fused_score = 0;
+  float rule_score = 0;  // 1 - 2^-n for n `signal` rules that match
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -66,6 +75,7 @@ struct ScoredRoute {
     visit("dense_score", self.dense_score);
     visit("lexical_score", self.lexical_score);
     visit("fused_score", self.fused_score);
+    visit("rule_score", self.rule_score);
   }
 };
 
@@ -80,14 +90,50 @@ struct MatchedWord {
   }
 };
 
+enum class RuleKindCode : std::uint8_t { keyword = 0, pattern = 1 };
+[[nodiscard]] constexpr bool is_valid(RuleKindCode value) noexcept {
+  return value <= RuleKindCode::pattern;
+}
+// signal: a match speaks for the route; always: it selects it; never: it excludes it.
+enum class RuleModeCode : std::uint8_t { signal = 0, always = 1, never = 2 };
+[[nodiscard]] constexpr bool is_valid(RuleModeCode value) noexcept {
+  return value <= RuleModeCode::never;
+}
+
+struct RuleMessage {
+  RuleKindCode kind = RuleKindCode::keyword;
+  RuleModeCode mode = RuleModeCode::signal;
+  std::string text;  // words that follow one another, or a regular expression of RE2
+
+  template <class Self, class Visitor>
+  static void describe(Self& self, Visitor& visit) {
+    visit("kind", self.kind);
+    visit("mode", self.mode);
+    visit("text", self.text, Bound{1024});
+  }
+};
+
+struct MatchedRuleMessage {
+  std::string route;
+  RuleMessage rule;
+
+  template <class Self, class Visitor>
+  static void describe(Self& self, Visitor& visit) {
+    visit("route", self.route, Bound{max_route_id_bytes});
+    visit("rule", self.rule);
+  }
+};
+
 enum class DecisionReason : std::uint8_t {
   matched = 0,
   below_threshold = 1,  // the fallback answered
   no_routes = 2,        // the tenant has none: the fallback answered
   no_signal = 3,        // nothing in the query resembles anything: the fallback answered
+  ambiguous = 4,        // the second route is nearer than the margin: the fallback answered
+  excluded = 5,         // the filter and `never` rules left no route: the fallback answered
 };
 [[nodiscard]] constexpr bool is_valid(DecisionReason value) noexcept {
-  return value <= DecisionReason::no_signal;
+  return value <= DecisionReason::excluded;
 }
 
 struct RouteReply {
@@ -100,6 +146,10 @@ struct RouteReply {
   std::string utterance;  // with explain: the nearest example of the best real route
   float utterance_similarity = 0;
   std::vector<MatchedWord> words;  // with explain
+  std::vector<ScoredRoute> also;   // further answers, with a limit above 1; best first
+  // With explain: the best route's rules that matched, `always` first; then `never` rules that took
+  // a route out.
+  std::vector<MatchedRuleMessage> rules;
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -111,6 +161,8 @@ struct RouteReply {
     visit("utterance", self.utterance, Bound{max_text_bytes});
     visit("utterance_similarity", self.utterance_similarity);
     visit("words", self.words, Bound{64});
+    visit("also", self.also, Bound{64});
+    visit("rules", self.rules, Bound{64});
   }
 };
 
@@ -170,6 +222,10 @@ struct RouteMessage {
   float threshold = 0;  // of this route, instead of the tenant's
   std::vector<std::string> tags;
   std::vector<UtteranceMessage> utterances;
+  std::int32_t priority = 0;     // the higher goes first among equals and among `always` rules
+  std::uint8_t aggregation = 0;  // 0: the tenant's; else 1 + its number (max, mean, top_k_mean,
+                                 // centroid, prototype_mix)
+  std::vector<RuleMessage> rules;
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -180,6 +236,9 @@ struct RouteMessage {
     visit("threshold", self.threshold);
     visit("tags", self.tags, Bound{64});
     visit("utterances", self.utterances, Bound{4096});
+    visit("priority", self.priority);
+    visit("aggregation", self.aggregation);
+    visit("rules", self.rules, Bound{64});
   }
 };
 

@@ -119,6 +119,7 @@ TenantSettings to_tenant_settings(const TenantConfig& config) {
   settings.router.threshold = static_cast<float>(config.router.threshold);
   settings.router.dense_weight = static_cast<float>(config.router.dense_weight);
   settings.router.lexical_weight = static_cast<float>(config.router.lexical_weight);
+  settings.router.rule_weight = static_cast<float>(config.router.rule_weight);
   settings.router.top_k = config.router.top_k;
   settings.router.aggregation = config.router.aggregation;
   settings.router.prototype_weight_e4 = to_e4(config.router.prototype_weight);

@@ -36,6 +36,7 @@ struct RouterConfig {
   double margin = 0;
   double dense_weight = 0;
   double lexical_weight = 0;
+  double rule_weight = 0;
   bool cache_enabled = false;
   VectorIndexKind index = VectorIndexKind::exact;
   double index_recall = 0;

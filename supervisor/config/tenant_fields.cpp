@@ -106,7 +106,8 @@ void add_router(Rows& rows) {
     TENANTD_AT(router.margin)({.section = "router", .key = "margin", .type = real, .real_max = 1,
         .fallback = "0", .example = "0.05", .applies = settings,
         .doc = "Lead in confidence over the second route below which the fallback answers, as "
-               "ambiguous. Not where several routes are asked for."}),
+               "ambiguous; also where several routes are asked for. Not where an `always` rule "
+               "has decided."}),
     TENANTD_AT(router.dense_weight)({.section = "router", .key = "dense_weight", .type = real,
         .real_max = 1000, .fallback = "0.7", .example = "0.64", .applies = settings,
         .doc = "Weight of the embeddings' similarity."}),
@@ -125,6 +126,11 @@ void add_router(Rows& rows) {
         .applies = settings,
         .doc = "Share of queries that must find the best route of all through the index, with 95 % "
                "confidence; otherwise every query reads every vector. 1 is never met."}),
+    TENANTD_AT(router.rule_weight)({.section = "router", .key = "rule_weight", .type = real,
+        .real_max = 1000, .fallback = "1", .example = "0.5", .applies = settings,
+        .doc = "How much a route's keywords and patterns say for it where they match: at 1 the "
+               "first one multiplies its odds by seven. 0: nothing; `always` and `never` rules "
+               "hold all the same."}),
     TENANTD_AT(router.cache_enabled)({.section = "router", .key = "cache_enabled", .type = boolean,
         .fallback = "false", .example = "true", .enforcement = not_enforced, .applies = settings,
         .doc = "Remember answers of repeated queries, per tenant."}),

@@ -34,6 +34,10 @@ SnapshotPtr fuzz_snapshot() {
   route.id = "billing";
   route.utterances.push_back({"refund my invoice", {1, 0, 0, 0}, "hash-v1"});
   route.utterances.push_back({"pay the bill", {0, 1, 0, 0}, "hash-v1"});
+  route.tags = {"money"};
+  route.rules = {{RuleKind::keyword, RuleMode::always, "talk to a human"},
+                 {RuleKind::pattern, RuleMode::signal, "INV-[0-9]+"},
+                 {RuleKind::keyword, RuleMode::never, "spam"}};
   auto snapshot = std::make_shared<RouteSnapshot>();
   snapshot->settings = fuzz_settings();
   snapshot->encoder = make_hash_encoder(4);

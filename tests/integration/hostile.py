@@ -37,7 +37,8 @@ def text(value):
 def route_payload(query, labels=0, alternatives=3):
     head = text(query) + struct.pack("<I", 0)
     return (head + b"\0" * (-len(head) % 4) + text("") + struct.pack("<IB", alternatives, 0)
-            + text("") + text("") + struct.pack("<I", labels) + (text("k") + text("v")) * labels)
+            + text("") + text("") + struct.pack("<I", labels) + (text("k") + text("v")) * labels
+            + struct.pack("<3I", 1, 0, 0))
 
 
 def link_message(kind, generation, body=b"", version=1, size=None):

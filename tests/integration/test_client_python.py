@@ -123,6 +123,33 @@ class PythonClient(DaemonTest):
         with self.assertRaises(tenantd.NoTenantError):
             ours.route("zebras graze quietly")
 
+    def test_rules_filters_and_several_answers(self):
+        self.tenant()
+        tenantd = self.tenantd
+        with tenantd.TenantContext("acme-corp"):
+            route = tenantd.Route("human", rules=[
+                tenantd.Rule("talk to a human", mode="always"), tenantd.Rule("^/human", "pattern", "always"),
+                tenantd.Rule("operator")], tags=["people"], priority=3, aggregation="max")
+            route.put()
+            again = tenantd.Route.get("human")
+            self.assertEqual((again.rules, again.priority, again.aggregation),
+                             (route.rules, 3, "max"))
+            router = tenantd.Router()
+            hard = router.route("/human", explain=True)
+            self.assertEqual((hard.route, hard.confidence), ("human", 1.0))
+            self.assertEqual(hard.rules, (tenantd.MatchedRule("human", route.rules[1]),))
+            several = router.route("where is my invoice or parcel", limit=4, alternatives=0)
+            self.assertEqual(len(several.also), 3)
+            one = router.route("where is my invoice", routes=["shipping"], alternatives=9)
+            self.assertEqual((one.route, one.alternatives), ("shipping", ()))
+            self.assertEqual(router.route("an operator", tags=["people"]).route, "human")
+            self.assertEqual(router.route("hello", tags=["nobody"]).reason, "excluded")
+            # What one request filtered the next one does not.
+            self.assertEqual(len(router.route("where is my invoice", alternatives=9).alternatives), 2)
+            with self.assertRaises(tenantd.TenantError) as broken:
+                tenantd.Route("broken", rules=[tenantd.Rule("(", "pattern")]).put()
+            self.assertEqual(broken.exception.code, "invalid_argument")
+
     def test_embeddings_of_every_kind_are_the_same_to_the_router(self):
         daemon = self.tenant(dimension=4)
         tenantd = self.tenantd

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "worker/handlers/translate.h"
 #include "worker/router/tenant_router.h"
 
 namespace tenantd {
@@ -25,12 +26,18 @@ RouteMessage head_of(const RouteBlock& block) {
   message.has_threshold = block.threshold.has_value();
   message.threshold = block.threshold.value_or(0.0F);
   message.tags = block.tags;
+  message.priority = block.priority;
+  if (block.aggregation) {
+    message.aggregation = static_cast<std::uint8_t>(static_cast<int>(*block.aggregation) + 1);
+  }
+  for (const Rule& rule : block.rules) message.rules.push_back(to_message(rule));
   return message;
 }
 
 std::size_t encoded_bytes(const RouteMessage& head) {
-  std::size_t bytes = 40 + head.id.size() + head.description.size() + head.metadata.size();
+  std::size_t bytes = 52 + head.id.size() + head.description.size() + head.metadata.size();
   for (const std::string& tag : head.tags) bytes += 4 + tag.size();
+  for (const RuleMessage& rule : head.rules) bytes += 6 + rule.text.size();
   return bytes;
 }
 

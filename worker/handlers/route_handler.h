@@ -9,12 +9,13 @@
 namespace tenantd {
 
 inline constexpr std::uint32_t max_alternatives_per_reply = 64;
+inline constexpr std::uint32_t max_answers_per_reply = 64;
 
 // user, department and labels must be printable UTF-8 and labels have keys. Error:
 // invalid_argument.
 [[nodiscard]] Status check_attributes(const RouteRequest& request);
 
-// Never blocks. Errors: the router's, invalid_argument (too many alternatives), store_degraded (no
+// Never blocks. Errors: the router's, invalid_argument (too many alternatives or answers), store_degraded (no
 // snapshot).
 [[nodiscard]] Result<RouteReply> handle_route(HandlerServices& services,
                                               const ExecutionContext& context,

@@ -27,6 +27,10 @@ DecisionReason to_reason(RouteReason reason) noexcept {
       return DecisionReason::below_threshold;
     case RouteReason::no_routes:
       return DecisionReason::no_routes;
+    case RouteReason::ambiguous:
+      return DecisionReason::ambiguous;
+    case RouteReason::excluded:
+      return DecisionReason::excluded;
     case RouteReason::no_signal:
       break;
   }
@@ -40,7 +44,18 @@ ScoredRoute to_scored(std::string&& route, float confidence, const RouteScores& 
   scored.dense_score = scores.dense;
   scored.lexical_score = scores.lexical;
   scored.fused_score = scores.fused;
+  scored.rule_score = scores.rules;
   return scored;
+}
+
+std::vector<Rule> to_rules(std::vector<RuleMessage>&& messages) {
+  std::vector<Rule> rules;
+  rules.reserve(messages.size());
+  for (RuleMessage& message : messages) {
+    rules.push_back({static_cast<RuleKind>(message.kind), static_cast<RuleMode>(message.mode),
+                     std::move(message.text)});
+  }
+  return rules;
 }
 
 // The longest prefix of at most `limit` bytes that does not cut a UTF-8 sequence.
@@ -52,6 +67,10 @@ void cut_text(std::string& text, std::size_t limit) {
 
 }  // namespace
 
+RuleMessage to_message(const Rule& rule) {
+  return {static_cast<RuleKindCode>(rule.kind), static_cast<RuleModeCode>(rule.mode), rule.text};
+}
+
 RouteQuery to_query(const RouteRequest& request) {
   RouteQuery query;
   if (!request.text.empty()) query.text = request.text;
@@ -59,6 +78,9 @@ RouteQuery to_query(const RouteRequest& request) {
   query.embedding_encoder = request.encoder;
   query.alternatives_limit = request.alternatives;
   query.explain = request.explain;
+  query.limit = request.limit;
+  query.only_routes = request.only_routes;
+  query.only_tags = request.only_tags;
   return query;
 }
 
@@ -74,7 +96,13 @@ RouteReply to_reply(RouteDecision&& decision) {
   for (Alternative& other : decision.alternatives) {
     reply.alternatives.push_back(to_scored(std::move(other.route), other.confidence, other.scores));
   }
+  for (Alternative& other : decision.also) {
+    reply.also.push_back(to_scored(std::move(other.route), other.confidence, other.scores));
+  }
   if (!decision.explanation) return reply;
+  for (MatchedRule& matched : decision.explanation->rules) {
+    reply.rules.push_back({std::move(matched.route), to_message(matched.rule)});
+  }
   reply.utterance = std::move(decision.explanation->best_utterance);
   reply.utterance_similarity = decision.explanation->best_similarity;
   for (auto& word : decision.explanation->words) {
@@ -98,6 +126,12 @@ std::vector<RouteEdit> to_edits(RoutesEdit&& message) {
     edit.route.metadata = std::move(from.route.metadata);
     if (from.route.has_threshold) edit.route.threshold = from.route.threshold;
     edit.route.tags = std::move(from.route.tags);
+    edit.route.priority = from.route.priority;
+    // What is no aggregation stays none: the router refuses it.
+    if (from.route.aggregation != 0) {
+      edit.route.aggregation = static_cast<Aggregation>(from.route.aggregation - 1);
+    }
+    edit.route.rules = to_rules(std::move(from.route.rules));
     edit.route.utterances.reserve(from.route.utterances.size());
     for (UtteranceMessage& utterance : from.route.utterances) {
       edit.route.utterances.push_back({std::move(utterance.text), std::move(utterance.embedding),

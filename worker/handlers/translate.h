@@ -13,6 +13,7 @@ namespace tenantd {
 // Views of the result point where the request's do.
 [[nodiscard]] RouteQuery to_query(const RouteRequest& request);
 [[nodiscard]] RouteReply to_reply(RouteDecision&& decision);
+[[nodiscard]] RuleMessage to_message(const Rule& rule);
 [[nodiscard]] std::vector<RouteEdit> to_edits(RoutesEdit&& message);
 
 }  // namespace tenantd

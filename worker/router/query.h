@@ -23,6 +23,12 @@ struct QueryWord {
 // Replaces `out` with the distinct words among the first 1,024 of `words`.
 void distinct_words(const TokenList& words, std::vector<QueryWord>& out);
 
+// What `signal` rules say for a route.
+struct RuleEvidence {
+  std::uint32_t route;
+  float score;  // in (0,1)
+};
+
 // What a query offers. Pointers are borrowed for the call.
 struct QuerySignals {
   const float* vector = nullptr;     // normalised, padded and aligned as a Matrix row; null: none
@@ -31,6 +37,8 @@ struct QuerySignals {
   ScanQuery coarse{};                // as codes, with one byte a float
   // A row of the set that a search through an index takes as not there; 2^32 - 1: none.
   std::uint32_t left_out_row = 0xFFFFFFFFU;
+  std::span<const RuleEvidence> evidence{};  // one a route at most
+  const std::uint8_t* allowed = nullptr;     // one a route: 0 if it is not there; null: all are
 };
 
 struct SignalScores {

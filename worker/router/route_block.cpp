@@ -135,6 +135,7 @@ std::shared_ptr<const RouteBlock> build_route(const RouteDefinition& route,
   block->tags = route.tags;
   block->aggregation = route.aggregation;
   block->priority = route.priority;
+  block->rules = route.rules;
   append(*block, route.utterances, dimension);
   if (block->chunks.empty()) block->chunks.push_back(make_chunk(nullptr, {}, {}, dimension));
   return block;
@@ -151,6 +152,7 @@ std::shared_ptr<const RouteBlock> append_utterances(const RouteBlock& base,
   block->tags = base.tags;
   block->aggregation = base.aggregation;
   block->priority = base.priority;
+  block->rules = base.rules;
   block->chunks = base.chunks;
   block->utterance_count = base.utterance_count;
   block->vector_count = base.vector_count;
@@ -161,7 +163,8 @@ std::shared_ptr<const RouteBlock> append_utterances(const RouteBlock& base,
 }
 
 RouteDefinition RouteBlock::definition(bool with_vectors) const {
-  RouteDefinition route{id, description, metadata, threshold, tags, {}, aggregation, priority};
+  RouteDefinition route{id, description, metadata, threshold, tags,
+                        {}, aggregation, priority, rules};
   route.utterances.reserve(utterance_count);
   for (const auto& chunk : chunks) {
     for (std::size_t i = 0; i < chunk->size(); ++i) {

@@ -48,6 +48,7 @@ struct RouteBlock {
   std::vector<std::string> tags;
   std::optional<Aggregation> aggregation;
   std::int32_t priority = 0;
+  std::vector<Rule> rules;
   std::vector<std::shared_ptr<const UtteranceChunk>> chunks;  // at least one
   std::size_t utterance_count = 0;
   std::size_t vector_count = 0;

@@ -102,6 +102,8 @@ std::shared_ptr<const RouteSet> build_route_set(
   for (const auto& route : set->routes) {
     if (route->aggregation) set->has_own_aggregations = true;
     if (route->priority != 0) set->has_priorities = true;
+    if (route->threshold)
+      set->lowest_threshold = std::min(set->lowest_threshold, *route->threshold);
   }
   set->places.resize(count);
   set->centroids = QuantisedRows(count, dimension);
@@ -112,6 +114,7 @@ std::shared_ptr<const RouteSet> build_route_set(
     const QuantisedRows& own = route.centroid_codes;
     if (own.count() > 0) set->centroids.copy(r, own, 0, 1);
   }
+  set->rules = build_rule_index(set->routes, previous != nullptr ? previous->rules.get() : nullptr);
   for (PlannedSegment& planned : plan) {
     if (!planned.kept) {
       planned.kept = build_segment(std::move(planned.parts), dimension, set->average_length);

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/router/rule_index.h"
 #include "worker/router/segment.h"
 
 namespace tenantd {
@@ -49,13 +50,15 @@ struct RouteSet {
   QuantisedRows centroids;         // one a route; all zero where it has none
   std::size_t vector_count = 0;
   std::size_t text_count = 0;
-  double documents = 0;               // utterances with words
-  double average_length = 1;          // words an utterance
-  std::string encoder;                // of every vector; empty without vectors
-  bool mixed_encoders = false;        // then nothing dense can be compared
-  bool every_route_has_rows = false;  // none is known by its words only
-  bool has_own_aggregations = false;  // of a route
-  bool has_priorities = false;        // likewise, other than 0
+  double documents = 0;                    // utterances with words
+  double average_length = 1;               // words an utterance
+  std::string encoder;                     // of every vector; empty without vectors
+  bool mixed_encoders = false;             // then nothing dense can be compared
+  bool every_route_has_rows = false;       // none is known by its words only
+  bool has_own_aggregations = false;       // of a route
+  bool has_priorities = false;             // likewise, other than 0
+  float lowest_threshold = 1;              // of a route's own
+  std::shared_ptr<const RuleIndex> rules;  // null: no route has one
 
   [[nodiscard]] std::size_t utterance_count() const noexcept { return first_utterance.back(); }
   // Index into routes.

@@ -34,19 +34,35 @@ void Searcher::select(std::size_t query) {
   words_.look_up(*set_, queries_[query].words, settings_->lexical_weight > 0);
 }
 
-bool Searcher::is_below(const Candidate& a, const Candidate& b) noexcept {
+bool Searcher::is_below(const Candidate& a, const Candidate& b) const noexcept {
   if (a.logit != b.logit) return a.logit < b.logit;
   if (a.known != b.known) return a.known > b.known;
+  if (set_->has_priorities) {
+    const std::int32_t first = set_->routes[a.route]->priority;
+    const std::int32_t second = set_->routes[b.route]->priority;
+    if (first != second) return first < second;
+  }
   return a.route > b.route;
 }
 
 RankedRoute Searcher::rank(std::uint32_t route) const noexcept {
   const SignalScores& signals = signals_[route];
   const FusedScore fused = fuse(signals, *settings_);
+  const float rules = use_rules_ ? rules_[route] : 0.0F;
   if (fused.mode == ScoreMode::none || (only_ && fused.mode != *only_)) {
-    return {route, no_signal, {}, signals};
+    const float logit = rules > 0 ? add_evidence(0.0F, rules, *settings_) : no_signal;
+    return {route, logit, {}, signals, rules};
   }
-  return {route, calibration_->logit(fused), fused, signals};
+  const float logit = calibration_->logit(fused);
+  return {route, rules > 0 ? add_evidence(logit, rules, *settings_) : logit, fused, signals, rules};
+}
+
+void Searcher::spread_evidence() {
+  if (!use_rules_) return;
+  rules_.assign(set_->routes.size(), 0.0F);
+  for (const RuleEvidence& evidence : queries_[selected_].evidence) {
+    rules_[evidence.route] = evidence.score;
+  }
 }
 
 void Searcher::find_bounds() {
@@ -55,6 +71,7 @@ void Searcher::find_bounds() {
   if (bounds_.size() < count) bounds_.resize(count);
   if (is_dense_only()) return find_dense_bounds(count);
   const std::size_t query = dense_index_[selected_];
+  const std::uint8_t* const allowed = queries_[selected_].allowed;
   for (std::uint32_t r = 0; r < count; ++r) {
     SignalScores signals;
     if (use_dense_ && set_->first_row[r + 1] > set_->first_row[r]) {
@@ -66,14 +83,14 @@ void Searcher::find_bounds() {
       signals.lexical = words_.bound(r);
     }
     signals_[r] = signals;
-    bounds_[r] = rank(r).logit;
+    bounds_[r] = allowed == nullptr || allowed[r] != 0 ? rank(r).logit : no_signal;
   }
 }
 
 // Whether nothing but the similarity makes a difference between routes, and all have one.
 bool Searcher::is_dense_only() const noexcept {
-  return use_dense_ && !use_lexical_ && set_->every_route_has_rows &&
-         (!only_ || *only_ == ScoreMode::dense);
+  return use_dense_ && !use_lexical_ && !use_rules_ && set_->every_route_has_rows &&
+         queries_[selected_].allowed == nullptr && (!only_ || *only_ == ScoreMode::dense);
 }
 
 // As the other, without a branch a route: the arithmetic is that of fuse() and
@@ -128,7 +145,7 @@ void Searcher::find_candidates(std::size_t wanted) {
     if (bounds_[r] < enough || bounds_[r] == no_signal) continue;
     candidates_.push_back({bounds_[r], r, Known::bound});
   }
-  std::make_heap(candidates_.begin(), candidates_.end(), is_below);
+  std::make_heap(candidates_.begin(), candidates_.end(), below());
 }
 
 Searcher::Candidate Searcher::look_closer(const Candidate& candidate) {
@@ -163,11 +180,13 @@ std::span<const RankedRoute> Searcher::best(const Calibration& calibration, std:
   const QuerySignals& query = queries_[selected_];
   use_dense_ = query.vector != nullptr && settings_->dense_weight > 0 && only != ScoreMode::lexical;
   use_lexical_ = !query.words.empty() && settings_->lexical_weight > 0 && only != ScoreMode::dense;
+  use_rules_ = !query.evidence.empty() && !only;
   best_.clear();
+  spread_evidence();
   find_bounds();
   find_candidates(wanted);
   while (best_.size() < wanted && !candidates_.empty()) {
-    std::pop_heap(candidates_.begin(), candidates_.end(), is_below);
+    std::pop_heap(candidates_.begin(), candidates_.end(), below());
     Candidate& top = candidates_.back();
     if (top.known == Known::all) {
       best_.push_back(rank(top.route));
@@ -175,7 +194,7 @@ std::span<const RankedRoute> Searcher::best(const Calibration& calibration, std:
       continue;
     }
     top = look_closer(top);
-    std::push_heap(candidates_.begin(), candidates_.end(), is_below);
+    std::push_heap(candidates_.begin(), candidates_.end(), below());
   }
   return best_;
 }

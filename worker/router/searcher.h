@@ -26,6 +26,7 @@ struct RankedRoute {
   float logit;
   FusedScore fused;
   SignalScores signals;
+  float rules = 0;  // the rules' score; the logit is with what they say
 };
 
 class Searcher {
@@ -48,9 +49,9 @@ class Searcher {
   // Of the selected query.
   [[nodiscard]] WordSearch& words() noexcept { return words_; }
 
-  // The `wanted` routes with the highest logits, best first, equal ones by index; fewer if fewer
-  // have a signal. `only`: routes whose score is of that mode when its signals alone count. Valid
-  // until the next call.
+  // The `wanted` routes with the highest logits, best first, equal ones by priority and then by
+  // index; fewer if fewer have a signal. `only`: routes whose score is of that mode when its
+  // signals alone count, without what rules say. Valid until the next call.
   [[nodiscard]] std::span<const RankedRoute> best(const Calibration& calibration,
                                                   std::size_t wanted,
                                                   std::optional<ScoreMode> only = std::nullopt);
@@ -63,10 +64,14 @@ class Searcher {
     std::uint32_t route;
     Known known;
   };
-  // For a heap: the highest logit on top; of equal ones first what is not known, then the first
-  // route.
-  [[nodiscard]] static bool is_below(const Candidate& a, const Candidate& b) noexcept;
+  // For a heap: the highest logit on top; of equal ones first what is not known, then the higher
+  // priority, then the first route.
+  [[nodiscard]] bool is_below(const Candidate& a, const Candidate& b) const noexcept;
+  [[nodiscard]] auto below() const noexcept {
+    return [this](const Candidate& a, const Candidate& b) noexcept { return is_below(a, b); };
+  }
   [[nodiscard]] RankedRoute rank(std::uint32_t route) const noexcept;
+  void spread_evidence();
   void find_bounds();
   [[nodiscard]] bool is_dense_only() const noexcept;
   void find_dense_bounds(std::uint32_t count);
@@ -89,7 +94,9 @@ class Searcher {
   std::size_t selected_ = 0;
   bool use_dense_ = false;             // of the selected query, as settings and mode allow
   bool use_lexical_ = false;           // likewise
+  bool use_rules_ = false;             // likewise
   std::vector<SignalScores> signals_;  // one a route: what is known
+  std::vector<float> rules_;           // one a route, if use_rules_
   std::vector<float> bounds_;  // one a route: of the logit; no_signal: no candidate (any more)
   std::vector<std::uint32_t> first_;   // routes with the highest bounds, highest first
   std::vector<Candidate> candidates_;  // a heap

@@ -65,7 +65,8 @@ void split(const PlannedSegment& run, std::vector<PlannedSegment>& out) {
   const std::size_t total = count_utterances(run.parts);
   const std::size_t pieces =
       std::max<std::size_t>((total + segment_utterances / 2) / segment_utterances, 1);
-  const std::size_t target = (total + pieces - 1) / pieces;
+  // A route that rules alone find has no utterance.
+  const std::size_t target = std::max<std::size_t>((total + pieces - 1) / pieces, 1);
   PlannedSegment piece;
   piece.first_route = run.first_route;
   std::size_t size = 0;

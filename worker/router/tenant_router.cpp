@@ -9,56 +9,6 @@
 namespace tenantd {
 namespace {
 
-// Hashed vectors know letters, not meaning: without one word in common they may order routes but
-// must not vouch for one, so confidence stays below one half.
-constexpr float evidence_without_words = 0.49F;
-
-RouteDecision fall_back(const RouteSnapshot& snapshot, RouteReason reason) {
-  RouteDecision decision;
-  decision.route = snapshot.settings.router.fallback_route.view();
-  decision.is_fallback = true;
-  decision.reason = reason;
-  decision.threshold = snapshot.settings.router.threshold;
-  decision.snapshot_version = snapshot.version;
-  return decision;
-}
-
-RouteScores scores_of(const RankedRoute& ranked) noexcept {
-  return {ranked.signals.dense, ranked.signals.lexical, ranked.fused.score};
-}
-
-RouteDecision decide(const RouteSnapshot& snapshot, const RouteQuery& query,
-                     std::span<const RankedRoute> ranked, float evidence) {
-  const auto& routes = snapshot.set->routes;
-  const RankedRoute& best = ranked.front();
-  const RouteBlock& best_route = *routes[best.route];
-  RouteDecision decision = fall_back(snapshot, RouteReason::below_threshold);
-  const auto confidence = [&](std::size_t i) {
-    Rivals rivals;
-    for (std::size_t other = 0; other < ranked.size(); ++other) {
-      if (rivals.count == Rivals::most) break;
-      if (other != i) rivals.add(ranked[other].logit);
-    }
-    return evidence * snapshot.calibration.confidence(ranked[i].logit, rivals);
-  };
-  decision.confidence = confidence(0);
-  decision.threshold = best_route.threshold.value_or(snapshot.settings.router.threshold);
-  decision.scores = scores_of(best);
-  if (decision.confidence >= decision.threshold) {
-    decision.route = best_route.id;
-    decision.is_fallback = false;
-    decision.reason = RouteReason::matched;
-  }
-  const std::size_t first = decision.is_fallback ? 0 : 1;
-  const std::size_t end = std::min(first + query.alternatives_limit, ranked.size());
-  if (end > first) decision.alternatives.reserve(end - first);
-  for (std::size_t i = first; i < end; ++i) {
-    const RankedRoute& other = ranked[i];
-    decision.alternatives.push_back({routes[other.route]->id, confidence(i), scores_of(other)});
-  }
-  return decision;
-}
-
 tl::unexpected<Error> encoder_mismatch(const RouteSet& set, std::string_view given) {
   const std::string stored = set.mixed_encoders ? "several encoders" : "encoder " + set.encoder;
   return fail(ErrorCode::encoder_mismatch,
@@ -131,6 +81,9 @@ Status TenantRouter::prepare_one(const RouteSnapshot& snapshot, const RouteQuery
     distinct_words(prepared.words, prepared.distinct);
     signals.words = prepared.distinct;
   }
+  prepared.rules.look_up(*snapshot.set, settings, query, prepared.words);
+  signals.evidence = prepared.rules.evidence();
+  signals.allowed = prepared.rules.allowed();
   if (settings.dense_weight <= 0) return {};
   return prepare_vector(snapshot, query, prepared, signals);
 }
@@ -187,30 +140,25 @@ Result<RouteDecision> TenantRouter::answer(const RouteSnapshot& snapshot, const 
   if (snapshot.set->routes.empty()) return fall_back(snapshot, RouteReason::no_routes);
   const QuerySignals& signals = signals_[index];
   searcher_.select(index);
-  const auto ranked = searcher_.best(
-      snapshot.calibration, std::max<std::size_t>(query.alternatives_limit + 1, Rivals::most + 1));
-  const bool nothing_found =
-      ranked.empty() || (signals.vector == nullptr && ranked.front().fused.score <= 0);
-  if (nothing_found) return fall_back(snapshot, RouteReason::no_signal);
-
-  const bool hashed_text = query.text && signals.vector != nullptr && query.embedding.empty() &&
-                           !snapshot.encoder->knows_meaning();
-  const float evidence =
-      hashed_text && !searcher_.words().shares_word() ? evidence_without_words : 1.0F;
-  RouteDecision decision = decide(snapshot, query, ranked, evidence);
-  if (signals.vector != nullptr && snapshot.set->vector_count > 0) {
+  const bool is_hashed = query.text && signals.vector != nullptr && query.embedding.empty() &&
+                         !snapshot.encoder->knows_meaning();
+  RouteDecision decision =
+      maker_.decide(snapshot, query, signals, prepared_[index].rules, is_hashed, searcher_);
+  if (maker_.best() && signals.vector != nullptr && snapshot.set->vector_count > 0) {
     decision.encoder = snapshot.set->encoder;
   }
-  if (query.explain) decision.explanation = explain(snapshot, index, ranked.front().route);
+  if (query.explain) decision.explanation = explain(snapshot, index, maker_.best());
   return decision;
 }
 
 Explanation TenantRouter::explain(const RouteSnapshot& snapshot, std::size_t index,
-                                  std::uint32_t best) {
-  const RouteBlock& route = *snapshot.set->routes[best];
+                                  std::optional<std::uint32_t> best) {
+  Explanation explanation;
+  explanation.rules = prepared_[index].rules.explain(*snapshot.set, best);
+  if (!best) return explanation;
+  const RouteBlock& route = *snapshot.set->routes[*best];
   const QuerySignals& signals = signals_[index];
   const TokenList& words = prepared_[index].words;
-  Explanation explanation;
   explanation.route = route.id;
   if (signals.vector != nullptr) {
     if (const auto nearest = scorer_.nearest(route, signals.vector)) {
@@ -219,7 +167,7 @@ Explanation TenantRouter::explain(const RouteSnapshot& snapshot, std::size_t ind
     }
   }
   for (std::size_t w = 0; w < signals.words.size(); ++w) {
-    const float weight = searcher_.words().heaviest(w, best);
+    const float weight = searcher_.words().heaviest(w, *best);
     if (weight <= 0) continue;
     explanation.words.push_back(
         {std::string(words.view(words.tokens[signals.words[w].token])), weight});

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "shared/base/error.h"
 #include "worker/encoder/encoder.h"
+#include "worker/router/decision.h"
 #include "worker/router/scorer.h"
 #include "worker/router/searcher.h"
 #include "worker/router/snapshot_holder.h"
@@ -23,7 +25,8 @@ class TenantRouter {
   // `first` is not null and its settings are valid (validate_settings).
   TenantRouter(TenantId tenant, SnapshotPtr first);
 
-  // Loop thread only. Never blocks; allocates only the decision once its scratch has grown. Errors:
+  // Loop thread only. Never blocks; allocates only the decision once its scratch has grown, and
+  // what RE2 needs where routes have patterns. Errors:
   // no_tenant (the context is another tenant's), invalid_argument, wrong_dimension, invalid_vector,
   // encoder_mismatch (the stored vectors are another encoder's), encoder_unavailable (a text alone,
   // and the tenant's encoder is not here).
@@ -47,6 +50,7 @@ class TenantRouter {
     QuantisedQuery codes;
     TokenList words;
     std::vector<QueryWord> distinct;
+    QueryRules rules;
     Status status;
   };
   void prepare(const RouteSnapshot& snapshot, std::span<const RouteQuery> queries);
@@ -58,12 +62,13 @@ class TenantRouter {
   [[nodiscard]] Result<RouteDecision> answer(const RouteSnapshot& snapshot, const RouteQuery& query,
                                              std::size_t index);
   [[nodiscard]] Explanation explain(const RouteSnapshot& snapshot, std::size_t index,
-                                    std::uint32_t best);
+                                    std::optional<std::uint32_t> best);
 
   TenantId tenant_;
   SnapshotHolder snapshots_;
   Searcher searcher_;
-  Scorer scorer_;
+  DecisionMaker maker_;
+  Scorer scorer_;                            // of explanations
   EncoderPtr encoder_;                       // whose session the next is
   std::unique_ptr<EncoderSession> session_;  // null with encoder_
   std::vector<Prepared> prepared_;           // one a query of a batch

@@ -23,6 +23,23 @@ struct Utterance {
   friend bool operator==(const Utterance&, const Utterance&) = default;
 };
 
+enum class RuleKind : std::uint8_t {
+  keyword = 0,  // words that follow one another in the text, as the index knows them
+  pattern = 1,  // a regular expression of RE2, found anywhere in the text
+};
+enum class RuleMode : std::uint8_t {
+  signal = 0,  // a match speaks for the route
+  always = 1,  // a match selects the route
+  never = 2,   // a match excludes the route
+};
+
+struct Rule {
+  RuleKind kind = RuleKind::keyword;
+  RuleMode mode = RuleMode::signal;
+  std::string text;  // UTF-8
+  friend bool operator==(const Rule&, const Rule&) = default;
+};
+
 struct RouteDefinition {
   std::string id;
   std::string description;
@@ -32,6 +49,7 @@ struct RouteDefinition {
   std::vector<Utterance> utterances;
   std::optional<Aggregation> aggregation;  // none: the tenant's; never automatic
   std::int32_t priority = 0;               // the higher goes first among equals
+  std::vector<Rule> rules;
   friend bool operator==(const RouteDefinition&, const RouteDefinition&) = default;
 };
 
@@ -52,8 +70,13 @@ struct RouteQuery {
   std::optional<std::string_view> text;
   std::span<const float> embedding;      // empty: none
   std::string_view embedding_encoder;    // empty: the tenant's encoder
-  std::uint32_t alternatives_limit = 0;  // routes wanted beside the answer, best first
+  std::uint32_t alternatives_limit = 0;  // routes wanted beside the answers, best first
   bool explain = false;
+  std::uint32_t limit = 1;  // answers wanted; 0 is 1
+  // A route filter: with either, only routes whose id is in `only_routes` or that have a tag of
+  // `only_tags` are there for this query. What no route has is ignored.
+  std::span<const std::string_view> only_routes;
+  std::span<const std::string_view> only_tags;
 };
 
 enum class RouteReason : std::uint8_t {
@@ -61,12 +84,15 @@ enum class RouteReason : std::uint8_t {
   below_threshold = 1,  // it did not: the fallback route answers
   no_routes = 2,        // the tenant has no route yet
   no_signal = 3,        // nothing in the query can be compared with any route
+  ambiguous = 4,        // the second route's confidence is nearer than the margin
+  excluded = 5,         // the filter and `never` rules left no route
 };
 
 struct RouteScores {
   float dense = 0;    // cosine, aggregated over the route's utterances; 0 if not applicable
   float lexical = 0;  // BM25 as s/(s+8), [0,1); 0 if not applicable
   float fused = 0;    // mean of the applicable two, weighted
+  float rules = 0;    // 1 - 2^-n for n `signal` rules that match
 };
 
 struct Alternative {
@@ -80,12 +106,20 @@ struct WordWeight {
   float weight = 0;  // what it adds to BM25 in the utterance of the best route where it adds most
 };
 
+struct MatchedRule {
+  std::string route;
+  Rule rule;
+};
+
 // Why the best route is the best.
 struct Explanation {
   std::string route;
   std::string best_utterance;     // text of the nearest utterance; empty if it has none
   float best_similarity = 0;      // its cosine; 0 without a dense signal
   std::vector<WordWeight> words;  // heaviest first
+  // Of the best route first: `always` rules that matched, then `signal` rules; then `never` rules
+  // that excluded a route. At most max_explained_rules.
+  std::vector<MatchedRule> rules;
 };
 
 struct RouteDecision {
@@ -95,7 +129,10 @@ struct RouteDecision {
   RouteReason reason = RouteReason::matched;
   float threshold = 0;  // what the confidence was compared with
   RouteScores scores;   // of the best route
-  // Best first. Without the answer itself; a fallback's begin with the best route.
+  // Further answers, where more than one was wanted, best first: each reached its threshold. None
+  // beside a fallback.
+  std::vector<Alternative> also;
+  // Best first. Without the answers themselves; a fallback's begin with the best route.
   std::vector<Alternative> alternatives;
   std::optional<Explanation> explanation;
   std::uint64_t snapshot_version = 0;

@@ -1,10 +1,12 @@
 #include "worker/router/validate.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "worker/encoder/hash_encoder.h"
 #include "worker/encoder/unicode.h"
 #include "worker/router/dot.h"
+#include "worker/router/rule_index.h"
 
 namespace tenantd {
 namespace {
@@ -92,7 +94,10 @@ Status validate_utterance(const Utterance& utterance, std::uint32_t dimension) {
 
 Status validate_route(const RouteDefinition& route, std::uint32_t dimension) {
   if (Status status = validate_route_id(route.id); !status) return status;
-  if (route.utterances.empty()) return refuse("utterances", "a route needs at least one utterance");
+  const auto can_find = [](const Rule& rule) { return rule.mode != RuleMode::never; };
+  if (route.utterances.empty() && std::ranges::none_of(route.rules, can_find)) {
+    return refuse("utterances", "a route needs at least one utterance, or a rule that finds it");
+  }
   if (route.threshold && !is_fraction(*route.threshold)) {
     return refuse("threshold", "is outside 0 to 1");
   }
@@ -108,6 +113,10 @@ Status validate_route(const RouteDefinition& route, std::uint32_t dimension) {
   }
   for (const std::string& tag : route.tags) {
     if (status = validate_label("tags", tag, max_tag_bytes); !status) return status;
+  }
+  if (status = validate_rules(route.rules); !status) return status;
+  if (route.aggregation && *route.aggregation >= Aggregation::automatic) {
+    return refuse("aggregation", "is unknown");
   }
   for (const Utterance& utterance : route.utterances) {
     if (status = validate_utterance(utterance, dimension); !status) return status;
@@ -131,6 +140,12 @@ Status validate_query(const RouteQuery& query, std::uint32_t dimension) {
   if (query.alternatives_limit > max_alternatives) {
     return refuse("alternatives", "are more than " + std::to_string(max_alternatives));
   }
+  if (query.limit > max_answers) {
+    return refuse("limit", "is more than " + std::to_string(max_answers));
+  }
+  if (query.only_routes.size() > max_filter_terms || query.only_tags.size() > max_filter_terms) {
+    return refuse("filter", "has more than " + std::to_string(max_filter_terms) + " ids or tags");
+  }
   if (query.embedding.empty()) return {};
   return validate_vector(query.embedding, dimension);
 }
@@ -141,7 +156,7 @@ Status validate_settings(const TenantSettings& settings) {
     return refuse("router.dimension", "is outside 1 to 8192");
   }
   if (!is_fraction(router.threshold)) return refuse("router.threshold", "is outside 0 to 1");
-  for (const float weight : {router.dense_weight, router.lexical_weight}) {
+  for (const float weight : {router.dense_weight, router.lexical_weight, router.rule_weight}) {
     if (!(weight >= 0.0F) || !std::isfinite(weight)) {
       return refuse("router.weights", "are negative or not finite");
     }

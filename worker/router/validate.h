@@ -20,6 +20,8 @@ inline constexpr std::size_t max_tags = 32;
 inline constexpr std::size_t max_tag_bytes = 64;
 inline constexpr std::size_t max_utterance_bytes = 16U * 1024U;
 inline constexpr std::uint32_t max_alternatives = 1000;
+inline constexpr std::uint32_t max_answers = 1000;
+inline constexpr std::size_t max_filter_terms = 64;  // ids, and as many tags
 
 // invalid_argument: empty, too long, not UTF-8, control characters, space at an end.
 [[nodiscard]] Status validate_route_id(std::string_view id);
@@ -29,8 +31,8 @@ inline constexpr std::uint32_t max_alternatives = 1000;
 // Everything but what depends on the routes that exist. An embedding may be missing.
 [[nodiscard]] Status validate_route(const RouteDefinition& route, std::uint32_t dimension);
 [[nodiscard]] Status validate_utterance(const Utterance& utterance, std::uint32_t dimension);
-// invalid_argument: neither text nor vector, blank or too long text, too many alternatives; and the
-// vector's errors.
+// invalid_argument: neither text nor vector, blank or too long text, too many alternatives, answers
+// or terms of the filter; and the vector's errors.
 [[nodiscard]] Status validate_query(const RouteQuery& query, std::uint32_t dimension);
 // invalid_argument: a dimension of 0 or over 8192, weights negative or not finite or both 0, a
 // threshold outside [0,1], top_k 0, an unknown aggregation, text that is not terminated.

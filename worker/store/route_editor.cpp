@@ -61,6 +61,9 @@ Result<RouteEditor::Loaded> RouteEditor::load(const ExecutionContext& context, T
         return about_route(status.error(), route);
       }
     }
+    if (Status status = validate_rules(route.rules); !status) {
+      return about_route(status.error(), route);
+    }
     loaded.blocks.push_back(build_route(route, loaded.dimension));
     return {};
   };
@@ -190,6 +193,7 @@ Result<EditOutcome> RouteEditor::apply(const ExecutionContext& context,
   }
   if (Status status = check_limits(blocks); !status) return fail(status.error());
   auto set = build_route_set(std::move(blocks), current_->set->dimension, current_->set.get());
+  if (Status status = check_rule_limits(set->rules.get()); !status) return fail(status.error());
   if (set->mixed_encoders && !current_->set->mixed_encoders) {
     return fail(ErrorCode::encoder_mismatch,
                 "the vectors of a tenant must all be of one encoder; the routes' are of " +
@@ -351,7 +355,11 @@ Status RouteEditor::apply_settings(const ExecutionContext& context,
   next->settings = settings;
   next->settings.router.dimension = now.dimension;  // of the vectors that answer
   next->settings.router.encoder = now.encoder;
-  if (!scores_alike(settings.router, now)) calibrate(*next, searcher_);
+  if (!scores_alike(settings.router, now)) {
+    calibrate(*next, searcher_);
+  } else {
+    next->scoring = next->calibration.decide(next->settings.router);
+  }
   wanted_ = settings.router;
   return publish(context, std::move(next));
 }

@@ -1,7 +1,10 @@
 #include "worker/store/rows.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
+#include <optional>
 
 #include "worker/encoder/hashing.h"
 
@@ -28,7 +31,49 @@ std::uint64_t fold_text(std::uint64_t state, std::string_view text) noexcept {
   return fold_bytes(state, std::as_bytes(std::span(text.data(), text.size())));
 }
 
+constexpr std::array<std::string_view, 2> kind_names{"keyword", "pattern"};
+constexpr std::array<std::string_view, 3> mode_names{"signal", "always", "never"};
+
+// Takes one of `names` and a space from the front of `line`; its number, or nothing.
+template <std::size_t count>
+std::optional<std::uint8_t> take_name(const std::array<std::string_view, count>& names,
+                                      std::string_view& line) {
+  const std::size_t space = line.find(' ');
+  const auto found = std::ranges::find(names, line.substr(0, space));
+  if (space == std::string_view::npos || found == names.end()) return std::nullopt;
+  line.remove_prefix(space + 1);
+  return static_cast<std::uint8_t>(found - names.begin());
+}
+
 }  // namespace
+
+std::string encode_rules(std::span<const Rule> rules) {
+  std::string column;
+  for (const Rule& rule : rules) {
+    column += mode_names[static_cast<std::size_t>(rule.mode)];
+    column += ' ';
+    column += kind_names[static_cast<std::size_t>(rule.kind)];
+    column += ' ';
+    column += rule.text;
+    column += '\n';
+  }
+  return column;
+}
+
+bool decode_rules(std::string_view column, std::vector<Rule>& out) {
+  out.clear();
+  while (!column.empty()) {
+    const std::size_t end = column.find('\n');
+    if (end == std::string_view::npos) return false;
+    std::string_view line = column.substr(0, end);
+    const auto mode = take_name(mode_names, line);
+    const auto kind = mode ? take_name(kind_names, line) : std::nullopt;
+    if (!kind) return false;
+    out.push_back({static_cast<RuleKind>(*kind), static_cast<RuleMode>(*mode), std::string(line)});
+    column.remove_prefix(end + 1);
+  }
+  return true;
+}
 
 std::string encode_tags(std::span<const std::string> tags) {
   std::string column;
@@ -65,6 +110,14 @@ std::int64_t route_checksum(const RouteDefinition& route) {
   // As the column's type: REAL is a double.
   const double threshold = static_cast<double>(route.threshold.value_or(-1.0F));
   state = mix_bits(state ^ std::bit_cast<std::uint64_t>(threshold));
+  // Rows of older schemas have none of these, and keep the checksum that they have.
+  if (!route.rules.empty()) state = fold_text(state ^ 1, encode_rules(route.rules));
+  if (route.priority != 0) {
+    state = mix_bits(state ^ 2 ^ static_cast<std::uint64_t>(route.priority) << 8U);
+  }
+  if (route.aggregation) {
+    state = mix_bits(state ^ 3 ^ static_cast<std::uint64_t>(*route.aggregation) << 8U);
+  }
   return static_cast<std::int64_t>(state);
 }
 

@@ -18,6 +18,12 @@ namespace tenantd {
 [[nodiscard]] std::string encode_tags(std::span<const std::string> tags);
 [[nodiscard]] std::vector<std::string> decode_tags(std::string_view column);
 
+// A line a rule: its mode, its kind and its text, such as "always keyword refund". Texts hold no
+// control characters either.
+[[nodiscard]] std::string encode_rules(std::span<const Rule> rules);
+// False for what encode_rules() does not write.
+[[nodiscard]] bool decode_rules(std::string_view column, std::vector<Rule>& out);
+
 // Little-endian float32. The view is of `embedding` itself.
 [[nodiscard]] std::span<const std::byte> embedding_bytes(std::span<const float> embedding) noexcept;
 // False when the length is no multiple of four.

@@ -53,6 +53,12 @@ CREATE TABLE staged_vectors(
   checksum INTEGER NOT NULL,
   PRIMARY KEY(tenant_id, route_id, ordinal)
 ) STRICT, WITHOUT ROWID;
+)sql",
+    // Of a route: its rules (rows.h), its place among equals, its own aggregation.
+    R"sql(
+ALTER TABLE routes ADD COLUMN rules TEXT NOT NULL DEFAULT '';
+ALTER TABLE routes ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE routes ADD COLUMN aggregation INTEGER;
 )sql"};
 
 Status run_migration(Database& database, std::int64_t from) {

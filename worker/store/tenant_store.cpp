@@ -21,6 +21,20 @@ tl::unexpected<Error> damaged(std::string_view what) {
               "the file was left as it is; restore a backup");
 }
 
+// Priority and aggregation; false for what no route can have.
+bool read_choices(Statement& row, RouteDefinition& route) {
+  const std::int64_t priority = row.integer(8);
+  route.priority = static_cast<std::int32_t>(priority);
+  if (route.priority != priority) return false;
+  if (row.is_null(9)) return true;
+  const std::int64_t aggregation = row.integer(9);
+  if (aggregation < 0 || aggregation >= static_cast<std::int64_t>(Aggregation::automatic)) {
+    return false;
+  }
+  route.aggregation = static_cast<Aggregation>(aggregation);
+  return true;
+}
+
 }  // namespace
 
 TenantStore::TenantStore(TenantId tenant, LockFile lock, Database database,
@@ -87,7 +101,9 @@ Result<std::uint64_t> TenantStore::load_all(std::string_view tenant,
     route.metadata = routes.text(2);
     route.tags = decode_tags(routes.text(3));
     if (!routes.is_null(4)) route.threshold = static_cast<float>(routes.real(4));
-    if (routes.integer(6) != route_checksum(route)) return damaged("a route's checksum is wrong");
+    const bool is_sound = decode_rules(routes.text(7), route.rules) &&
+                          read_choices(routes, route) && routes.integer(6) == route_checksum(route);
+    if (!is_sound) return damaged("a route's checksum is wrong");
     Status status = load_utterances(tenant, routes.integer(5), route);
     if (!status) return fail(status.error());
     if (status = take(std::move(route)); !status) return fail(status.error());
@@ -235,6 +251,10 @@ Status TenantStore::insert_route(std::string_view tenant, const RouteDefinition&
   if (route.threshold) insert.bind(6, static_cast<double>(*route.threshold));
   insert.bind(7, static_cast<std::int64_t>(route.utterances.size()));
   insert.bind(8, route_checksum(route));
+  const std::string rules = encode_rules(route.rules);
+  insert.bind(9, std::string_view(rules));
+  insert.bind(10, static_cast<std::int64_t>(route.priority));
+  if (route.aggregation) insert.bind(11, static_cast<std::int64_t>(*route.aggregation));
   if (Status status = insert.run(); !status) return status;
   return insert_utterances(tenant, route, 0);
 }

@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define TENANTD_ABI_VERSION 1 /* grows with every addition; what is there keeps its meaning */
+#define TENANTD_ABI_VERSION 2 /* grows with every addition; what is there keeps its meaning */
 
 /* What every call returns: 0, or an error's stable number. */
 enum {
@@ -104,9 +104,20 @@ typedef struct tenantd_route_request {
   uint32_t alternatives;
   uint32_t explain;    /* 0 or 1 */
   uint64_t timeout_ms; /* 0: the options' */
+  /* ABI 2. With a filter only routes whose id is in only_routes, or with a tag of only_tags, are
+   * there for this request; what no route has is ignored. Zero-terminated texts. */
+  const char* const* only_routes;
+  size_t only_routes_size;
+  const char* const* only_tags;
+  size_t only_tags_size;
+  uint32_t limit; /* answers wanted, at most 64; 0 is 1 */
+  uint32_t reserved;
 } tenantd_route_request;
-#define TENANTD_ROUTE_REQUEST_INIT \
-  { sizeof(tenantd_route_request), NULL, 0, NULL, 0, NULL, NULL, NULL, 3, 0, 0 }
+#define TENANTD_ROUTE_REQUEST_INIT                                                                \
+  {                                                                                               \
+    sizeof(tenantd_route_request), NULL, 0, NULL, 0, NULL, NULL, NULL, 3, 0, 0, NULL, 0, NULL, 0, \
+        1, 0                                                                                      \
+  }
 
 typedef struct tenantd_scored_route {
   const char* route;
@@ -124,7 +135,23 @@ typedef struct tenantd_matched_word {
   uint32_t reserved;
 } tenantd_matched_word;
 
-/* Why: 0 matched, 1 below the threshold, 2 no routes, 3 no signal. */
+enum { TENANTD_KEYWORD = 0, TENANTD_PATTERN = 1 };
+/* A match speaks for the route, selects it, excludes it. */
+enum { TENANTD_SIGNAL = 0, TENANTD_ALWAYS = 1, TENANTD_NEVER = 2 };
+
+typedef struct tenantd_rule {
+  uint32_t kind;
+  uint32_t mode;
+  const char* text; /* zero-terminated: words in a row, or a regular expression of RE2 */
+} tenantd_rule;
+
+typedef struct tenantd_matched_rule {
+  const char* route;
+  tenantd_rule rule;
+} tenantd_matched_rule;
+
+/* Why: 0 matched, 1 below the threshold, 2 no routes, 3 no signal, 4 ambiguous (the second route is
+ * nearer than the margin), 5 excluded (the filter and `never` rules left no route). */
 typedef struct tenantd_route_reply {
   tenantd_scored_route best;
   uint32_t is_fallback;
@@ -138,6 +165,11 @@ typedef struct tenantd_route_reply {
   size_t words_size;
   float utterance_similarity;
   uint32_t reserved;
+  /* ABI 2 */
+  const tenantd_scored_route* also; /* further answers, with a limit above 1, best first */
+  size_t also_size;
+  const tenantd_matched_rule* rules; /* with explain: the best route's that matched, and `never` */
+  size_t rules_size;                 /* rules that took a route out */
 } tenantd_route_reply;
 
 /* *reply lives until the next call on the context. */
@@ -150,7 +182,8 @@ typedef struct tenantd_batch_item {
   const tenantd_route_reply* reply;
   const char* message;
 } tenantd_batch_item;
-/* Sent together; items in the requests' order. The timeout is requests[0]'s, for all. */
+/* Sent together; items in the requests' order, requests of one size. The timeout is requests[0]'s,
+ * for all. */
 int tenantd_route_many(tenantd_context* context, const tenantd_route_request* requests,
                        size_t count, const tenantd_batch_item** items, tenantd_error** error);
 
@@ -176,6 +209,12 @@ typedef struct tenantd_route_edit {
   size_t tags_size;
   const tenantd_utterance* utterances;
   size_t utterances_size;
+  /* ABI 2 */
+  const tenantd_rule* rules;
+  size_t rules_size;
+  int32_t priority; /* the higher goes first among equals and among `always` rules */
+  uint32_t
+      aggregation; /* 0 the tenant's, 1 max, 2 mean, 3 top_k_mean, 4 centroid, 5 prototype_mix */
 } tenantd_route_edit;
 
 typedef struct tenantd_edited {
@@ -213,6 +252,16 @@ typedef struct tenantd_page {
 int tenantd_routes_page(tenantd_context* context, const char* only, const char* after_route,
                         uint32_t after_utterance, int with_utterances, const tenantd_page** page,
                         tenantd_error** error);
+/* ABI 2. What else listing number `index` of the last page has; the page stays. *rules lives until
+ * the next call of this function, too. TENANTD_NOT_FOUND: no such number. */
+typedef struct tenantd_route_rules {
+  const tenantd_rule* rules;
+  size_t rules_size;
+  int32_t priority;
+  uint32_t aggregation;
+} tenantd_route_rules;
+int tenantd_page_rules(tenantd_context* context, size_t index, tenantd_route_rules* rules,
+                       tenantd_error** error);
 
 typedef struct tenantd_stats {
   uint64_t generation;

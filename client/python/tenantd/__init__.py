@@ -9,11 +9,12 @@ Needs libtenantd.so.0 (TENANTD_LIBRARY names another place); the daemon's socket
 configure()'s."""
 
 from ._abi import NoTenantError, TenantError
-from ._values import Metrics, RouteResult, ScoredRoute
+from ._values import MatchedRule, Metrics, RouteResult, Rule, ScoredRoute
 from .aio import AsyncRouter
 from .context import (Route, Router, TenantContext, TenantMiddleware, configure, current_context, enforce,
                       get_metrics, ping)
 
-__all__ = ["AsyncRouter", "Metrics", "NoTenantError", "Route", "RouteResult", "Router", "ScoredRoute",
+__all__ = ["AsyncRouter", "MatchedRule", "Metrics", "NoTenantError", "Route", "RouteResult", "Router", "Rule",
+           "ScoredRoute",
            "TenantContext", "TenantError", "TenantMiddleware", "configure", "current_context", "enforce",
            "get_metrics", "ping"]

@@ -2,10 +2,10 @@
 
 import ctypes
 import os
-from ctypes import POINTER, c_char_p, c_float, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import Any, Optional
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 
 
 class Options(ctypes.Structure):
@@ -19,7 +19,18 @@ class RouteRequest(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("text", c_char_p), ("text_size", c_size_t),
                 ("embedding", c_void_p), ("embedding_size", c_size_t), ("encoder", c_char_p),
                 ("user", c_char_p), ("department", c_char_p), ("alternatives", c_uint32),
-                ("explain", c_uint32), ("timeout_ms", c_uint64)]
+                ("explain", c_uint32), ("timeout_ms", c_uint64),
+                ("only_routes", POINTER(c_char_p)), ("only_routes_size", c_size_t),
+                ("only_tags", POINTER(c_char_p)), ("only_tags_size", c_size_t),
+                ("limit", c_uint32), ("reserved", c_uint32)]
+
+
+class Rule(ctypes.Structure):
+    _fields_ = [("kind", c_uint32), ("mode", c_uint32), ("text", c_char_p)]
+
+
+class MatchedRule(ctypes.Structure):
+    _fields_ = [("route", c_char_p), ("rule", Rule)]
 
 
 class RouteReply(ctypes.Structure):
@@ -29,7 +40,9 @@ class RouteReply(ctypes.Structure):
                 ("is_fallback", c_uint32), ("reason", c_uint32), ("snapshot_version", c_uint64),
                 ("alternatives", c_void_p), ("alternatives_size", c_size_t),
                 ("utterance", c_void_p), ("utterance_size", c_size_t), ("words", c_void_p),
-                ("words_size", c_size_t), ("utterance_similarity", c_float), ("reserved", c_uint32)]
+                ("words_size", c_size_t), ("utterance_similarity", c_float), ("reserved", c_uint32),
+                ("also", c_void_p), ("also_size", c_size_t), ("rules", POINTER(MatchedRule)),
+                ("rules_size", c_size_t)]
 
 
 class BatchItem(ctypes.Structure):
@@ -47,7 +60,8 @@ class RouteEdit(ctypes.Structure):
                 ("threshold", c_float), ("reserved", c_uint32), ("id", c_char_p),
                 ("description", c_char_p), ("metadata", c_char_p), ("tags", POINTER(c_char_p)),
                 ("tags_size", c_size_t), ("utterances", POINTER(Utterance)),
-                ("utterances_size", c_size_t)]
+                ("utterances_size", c_size_t), ("rules", POINTER(Rule)), ("rules_size", c_size_t),
+                ("priority", c_int32), ("aggregation", c_uint32)]
 
 
 class RouteListing(ctypes.Structure):
@@ -56,6 +70,11 @@ class RouteListing(ctypes.Structure):
                 ("utterances", POINTER(c_char_p)), ("utterances_size", c_size_t),
                 ("utterance_count", c_uint32), ("has_threshold", c_uint32), ("threshold", c_float),
                 ("reserved", c_uint32)]
+
+
+class RouteRules(ctypes.Structure):
+    _fields_ = [("rules", POINTER(Rule)), ("rules_size", c_size_t), ("priority", c_int32),
+                ("aggregation", c_uint32)]
 
 
 class Page(ctypes.Structure):
@@ -90,6 +109,7 @@ _FUNCTIONS: "dict[str, tuple[Any, list[Any]]]" = {
     "tenantd_edit_routes": (c_int, [c_void_p, POINTER(RouteEdit), c_size_t, c_void_p, c_void_p]),
     "tenantd_routes_page": (c_int, [c_void_p, c_char_p, c_char_p, c_uint32, c_int, c_void_p,
                                     c_void_p]),
+    "tenantd_page_rules": (c_int, [c_void_p, c_size_t, POINTER(RouteRules), c_void_p]),
     "tenantd_tenant_stats": (c_int, [c_void_p, POINTER(Stats), c_void_p]),
     "tenantd_ping": (c_int, [c_void_p, c_void_p]),
     "tenantd_async_open": (c_int, [POINTER(Options), c_char_p, c_void_p, c_void_p]),

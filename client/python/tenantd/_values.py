@@ -11,7 +11,10 @@ from . import _abi
 # Anything with a C-contiguous float32 buffer (numpy, array.array("f"), memoryview, torch's numpy()) is
 # read in place; other sequences of numbers are copied.
 Embedding = Union[Sequence[float], Any]
-REASONS = ("matched", "below_threshold", "no_routes", "no_signal")
+REASONS = ("matched", "below_threshold", "no_routes", "no_signal", "ambiguous", "excluded")
+KINDS = ("keyword", "pattern")
+MODES = ("signal", "always", "never")
+AGGREGATIONS = (None, "max", "mean", "top_k_mean", "centroid", "prototype_mix")
 _SCORED = struct.Struct("@NNffff")
 _WORD = struct.Struct("@NNfI")
 
@@ -24,8 +27,22 @@ class ScoredRoute(NamedTuple):
     fused_score: float
 
 
+class Rule(NamedTuple):
+    """Words in a row, or a regular expression of RE2, that speak for a route ("signal"), select it
+    ("always") or exclude it ("never")."""
+    text: str
+    kind: str = "keyword"
+    mode: str = "signal"
+
+
+class MatchedRule(NamedTuple):
+    route: str
+    rule: Rule
+
+
 class RouteResult(NamedTuple):
-    """`route` is the fallback's id when `is_fallback`; utterance and words come with explain=True."""
+    """`route` is the fallback's id when `is_fallback`; `also` are further answers, with a limit above 1.
+    Utterance, words and rules come with explain=True."""
     route: str
     confidence: float
     is_fallback: bool
@@ -38,6 +55,8 @@ class RouteResult(NamedTuple):
     utterance: str
     utterance_similarity: float
     words: Tuple[Tuple[str, float], ...]
+    also: Tuple[ScoredRoute, ...] = ()
+    rules: Tuple[MatchedRule, ...] = ()
 
 
 class Metrics(NamedTuple):
@@ -56,14 +75,32 @@ def _text(address: Optional[int], size: int) -> str:
     return ctypes.string_at(address, size).decode("utf-8", "replace") if address and size else ""
 
 
+def _scored(address: Optional[int], count: int) -> Tuple[ScoredRoute, ...]:
+    if not count or not address:
+        return ()
+    block = ctypes.string_at(address, count * _SCORED.size)
+    return tuple([ScoredRoute(_text(route, size), *scores)
+                  for route, size, *scores in _SCORED.iter_unpack(block)])
+
+
+def rule_of(rule: _abi.Rule) -> Rule:
+    return Rule(rule.text.decode("utf-8", "replace"), KINDS[rule.kind], MODES[rule.mode])
+
+
+def rules_array(rules: Sequence[Rule]) -> Any:
+    return (_abi.Rule * len(rules))(*[
+        _abi.Rule(KINDS.index(rule.kind), MODES.index(rule.mode), rule.text.encode())
+        for rule in rules])
+
+
 def result_of(reply: _abi.RouteReply) -> RouteResult:
     """A copy: the reply's memory is the context's until its next call."""
-    alternatives: Tuple[ScoredRoute, ...] = ()
-    count = reply.alternatives_size
-    if count:
-        block = ctypes.string_at(reply.alternatives, count * _SCORED.size)
-        alternatives = tuple([ScoredRoute(_text(address, size), *scores)
-                              for address, size, *scores in _SCORED.iter_unpack(block)])
+    alternatives = _scored(reply.alternatives, reply.alternatives_size)
+    also = _scored(reply.also, reply.also_size)
+    rules: Tuple[MatchedRule, ...] = ()
+    if reply.rules_size:
+        rules = tuple([MatchedRule(matched.route.decode(), rule_of(matched.rule))
+                       for matched in reply.rules[:reply.rules_size]])
     words: Tuple[Tuple[str, float], ...] = ()
     if reply.words_size:
         block = ctypes.string_at(reply.words, reply.words_size * _WORD.size)
@@ -73,7 +110,7 @@ def result_of(reply: _abi.RouteReply) -> RouteResult:
                        reply.is_fallback != 0, REASONS[reply.reason], alternatives,
                        reply.dense_score, reply.lexical_score, reply.fused_score,
                        reply.snapshot_version, _text(reply.utterance, reply.utterance_size),
-                       reply.utterance_similarity, words)
+                       reply.utterance_similarity, words, also, rules)
 
 
 class _PyBuffer(ctypes.Structure):
@@ -125,8 +162,23 @@ class Floats:
             _release_buffer(self._reference)
 
 
+class Wanted(NamedTuple):
+    """How many answers, and a filter: only these routes, or those with one of these tags, are there."""
+    limit: int = 1
+    routes: Sequence[str] = ()
+    tags: Sequence[str] = ()
+
+
+ONE = Wanted()
+
+
+def _texts(values: Sequence[str]) -> Any:
+    return (c_char_p * len(values))(*[value.encode() for value in values]) if values else None
+
+
 def fill_request(request: _abi.RouteRequest, text: Optional[str], alternatives: int, explain: bool,
-                 user: Optional[str], department: Optional[str], timeout_s: Optional[float]) -> None:
+                 user: Optional[str], department: Optional[str], timeout_s: Optional[float],
+                 wanted: Wanted = ONE) -> None:
     encoded = None if text is None else text.encode()
     request.size = ctypes.sizeof(request)
     request.text = encoded
@@ -135,4 +187,11 @@ def fill_request(request: _abi.RouteRequest, text: Optional[str], alternatives: 
     request.explain = explain
     request.user = None if user is None else user.encode()
     request.department = None if department is None else department.encode()
+    request.limit = wanted.limit
+    if wanted.routes or request.only_routes_size:
+        request.only_routes = _texts(wanted.routes)
+        request.only_routes_size = len(wanted.routes)
+    if wanted.tags or request.only_tags_size:
+        request.only_tags = _texts(wanted.tags)
+        request.only_tags_size = len(wanted.tags)
     request.timeout_ms = 0 if timeout_s is None else max(1, int(timeout_s * 1000))

@@ -2,11 +2,11 @@
 
 import asyncio
 from ctypes import byref, c_uint64, c_void_p
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Sequence
 
 from . import _abi
 from ._abi import check, error_of, lib
-from ._values import Embedding, Floats, RouteResult, fill_request, result_of
+from ._values import ONE, Embedding, Floats, RouteResult, Wanted, fill_request, result_of
 from .context import current_context, settings_options
 
 
@@ -61,13 +61,15 @@ class AsyncRouter:
             future.set_exception(error_of(code, error, self.tenant_id))
 
     async def route(self, text: Optional[str] = None, embedding: Optional[Embedding] = None, *,
-                    alternatives: int = 3, explain: bool = False, user: Optional[str] = None,
-                    department: Optional[str] = None,
+                    alternatives: int = 3, explain: bool = False, limit: int = 1,
+                    routes: Sequence[str] = (), tags: Sequence[str] = (),
+                    user: Optional[str] = None, department: Optional[str] = None,
                     timeout_s: Optional[float] = None) -> RouteResult:
         """As Router.route. Raises TenantError("resource_exhausted") when too many wait already."""
         id = c_uint64()
         try:
-            fill_request(self._request, text, alternatives, explain, user, department, timeout_s)
+            fill_request(self._request, text, alternatives, explain, user, department, timeout_s,
+                         Wanted(limit, routes, tags) if limit != 1 or routes or tags else ONE)
             self._floats.fill(self._request, embedding)
             code = lib.tenantd_async_route(self._handle, byref(self._request), self._done, None,
                                            byref(id), byref(self._error))

@@ -11,7 +11,8 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 from . import _abi
 from ._abi import NoTenantError, TenantError, check, lib
-from ._values import Embedding, Floats, Metrics, RouteResult, fill_request, result_of
+from ._values import (AGGREGATIONS, ONE, Embedding, Floats, Metrics, RouteResult, Rule, Wanted, fill_request,
+                      result_of, rule_of, rules_array)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _REPLY_POINTER = ctypes.POINTER(_abi.RouteReply)
@@ -125,10 +126,11 @@ class TenantContext:
 
     def route(self, text: Optional[str], embedding: Optional[Embedding], alternatives: int,
               explain: bool, user: Optional[str], department: Optional[str],
-              timeout_s: Optional[float]) -> RouteResult:
+              timeout_s: Optional[float], wanted: Wanted = ONE) -> RouteResult:
         with self._lock:
             try:
-                fill_request(self._request, text, alternatives, explain, user, department, timeout_s)
+                fill_request(self._request, text, alternatives, explain, user, department, timeout_s,
+                             wanted)
                 self._floats.fill(self._request, embedding)
                 code = lib.tenantd_route(self._handle, *self._arguments)
             finally:
@@ -176,11 +178,15 @@ class Router:
         return self._context.tenant_id
 
     def route(self, text: Optional[str] = None, embedding: Optional[Embedding] = None, *,
-              alternatives: int = 3, explain: bool = False, user: Optional[str] = None,
+              alternatives: int = 3, explain: bool = False, limit: int = 1,
+              routes: Sequence[str] = (), tags: Sequence[str] = (), user: Optional[str] = None,
               department: Optional[str] = None, timeout_s: Optional[float] = None) -> RouteResult:
-        """The best route for a text, an embedding (float32, not copied), or both."""
+        """The best route for a text, an embedding (float32, not copied), or both; with a limit above 1
+        further ones in `also`. With routes or tags only those routes, and those with such a tag, are
+        there."""
+        wanted = Wanted(limit, routes, tags) if limit != 1 or routes or tags else ONE
         return self._context.route(text, embedding, alternatives, explain, user, department,
-                                   timeout_s)
+                                   timeout_s, wanted)
 
     def route_many(self, texts: Sequence[str], *,
                    alternatives: int = 3) -> List[Union[RouteResult, TenantError]]:
@@ -193,13 +199,17 @@ class Route:
 
     def __init__(self, id: str, utterances: Iterable[str] = (), *, description: str = "",
                  metadata: str = "", tags: Iterable[str] = (),
-                 threshold: Optional[float] = None) -> None:
+                 threshold: Optional[float] = None, rules: Iterable[Rule] = (), priority: int = 0,
+                 aggregation: Optional[str] = None) -> None:
         self.id = id
         self.utterances = list(utterances)
         self.description = description
         self.metadata = metadata
         self.tags = list(tags)
         self.threshold = threshold
+        self.rules = list(rules)
+        self.priority = priority  # the higher goes first among equals and among `always` rules
+        self.aggregation = aggregation  # None: the tenant's
 
     def __repr__(self) -> str:
         return f"Route({self.id!r}, {len(self.utterances)} utterances)"
@@ -213,7 +223,7 @@ class Route:
             page = ctypes.POINTER(_abi.Page)()
             context.call(lib.tenantd_routes_page, only and only.encode(), after, after_utterance, 1,
                          byref(page))
-            for listing in page.contents.routes[:page.contents.routes_size]:
+            for index, listing in enumerate(page.contents.routes[:page.contents.routes_size]):
                 texts = [text.decode() for text in listing.utterances[:listing.utterances_size]]
                 if routes and routes[-1].id == listing.id.decode():
                     routes[-1].utterances += texts  # a long one goes on
@@ -222,6 +232,11 @@ class Route:
                 routes.append(cls(listing.id.decode(), texts, metadata=listing.metadata.decode(),
                                   description=listing.description.decode(), tags=tags,
                                   threshold=listing.threshold if listing.has_threshold else None))
+                more = _abi.RouteRules()
+                context.call(lib.tenantd_page_rules, index, byref(more))
+                routes[-1].rules = [rule_of(rule) for rule in more.rules[:more.rules_size]]
+                routes[-1].priority = more.priority
+                routes[-1].aggregation = AGGREGATIONS[more.aggregation]
             if not page.contents.more:
                 return routes
             after, after_utterance = page.contents.next_route, page.contents.next_utterance
@@ -247,7 +262,9 @@ class Route:
         edit = _abi.RouteEdit(ctypes.sizeof(_abi.RouteEdit), 1, self.threshold is not None,
                               self.threshold or 0.0, 0, self.id.encode(),
                               self.description.encode(), self.metadata.encode(), tags,
-                              len(self.tags), utterances, len(texts))
+                              len(self.tags), utterances, len(texts), rules_array(self.rules),
+                              len(self.rules), self.priority,
+                              AGGREGATIONS.index(self.aggregation))
         current_context().call(lib.tenantd_edit_routes, byref(edit), 1, None)
 
     @classmethod

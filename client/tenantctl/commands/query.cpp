@@ -16,6 +16,9 @@ struct QueryOptions {
   std::string embedding_file;
   std::string encoder;
   std::uint32_t alternatives = 3;
+  std::uint32_t limit = 1;
+  std::vector<std::string> only_routes;
+  std::vector<std::string> only_tags;
   bool explain = false;
 };
 
@@ -67,6 +70,9 @@ Result<int> query(const Context& context, const QueryOptions& options) {
   request.encoder = options.encoder;
   request.alternatives = options.alternatives;
   request.explain = options.explain;
+  request.limit = options.limit;
+  request.only_routes.assign(options.only_routes.begin(), options.only_routes.end());
+  request.only_tags.assign(options.only_tags.begin(), options.only_tags.end());
   const auto start = std::chrono::steady_clock::now();
   const auto reply = client->route(request);
   const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
@@ -92,7 +98,17 @@ void add_query_command(CLI::App& app, Context& context) {
   command->add_option("--encoder", options->encoder, "What made the embedding (the tenant's)");
   command->add_option("--alternatives", options->alternatives, "Runners-up to show (3)")
       ->check(CLI::Range(0, 64));
-  command->add_flag("--explain", options->explain, "Show the nearest utterance and the words");
+  command->add_option("--limit", options->limit, "Routes to answer with, at most (1)")
+      ->check(CLI::Range(1, 64));
+  const auto may_come_often = [](CLI::Option* option) {
+    option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  };
+  may_come_often(command->add_option("--route", options->only_routes,
+                                     "Only this route is there; may come often"));
+  may_come_often(command->add_option("--tag", options->only_tags,
+                                     "Only routes with this tag are there; may come often"));
+  command->add_flag("--explain", options->explain,
+                    "Show the nearest utterance, the words and the rules");
   command->callback([&context, options, text, file] {
     if (text->empty() && file->empty()) throw CLI::RequiredError("TEXT or --embedding-file");
     context.action = [&context, options] { return query(context, *options); };

@@ -6,6 +6,7 @@
 #include "client/tenantctl/commands/context.h"
 #include "client/tenantctl/format/printable.h"
 #include "client/tenantctl/routes/edit_batches.h"
+#include "client/tenantctl/routes/rule_lines.h"
 
 namespace tenantd {
 
@@ -40,6 +41,13 @@ struct AddOptions {
   RouteMessage route;
   std::vector<std::string> utterances;
   std::optional<float> threshold;
+  std::vector<std::string> keywords;
+  std::vector<std::string> patterns;
+  std::vector<std::string> always;
+  std::vector<std::string> always_patterns;
+  std::vector<std::string> never;
+  std::vector<std::string> never_patterns;
+  std::string aggregation;
 };
 
 Error no_such_route(const std::string& tenant, const std::string& route) {
@@ -63,6 +71,18 @@ Result<int> edit_and_print(const Context& context, Client& client, RoutesEdit ed
 Result<int> add_route(const Context& context, const AddOptions& options) {
   RouteMessage route = options.route;
   for (const std::string& text : options.utterances) route.utterances.push_back({text, {}, {}});
+  using enum RuleModeCode;
+  const auto add_rules = [&route](RuleKindCode kind, RuleModeCode mode,
+                                  const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) route.rules.push_back({kind, mode, text});
+  };
+  add_rules(RuleKindCode::keyword, signal, options.keywords);
+  add_rules(RuleKindCode::pattern, signal, options.patterns);
+  add_rules(RuleKindCode::keyword, always, options.always);
+  add_rules(RuleKindCode::pattern, always, options.always_patterns);
+  add_rules(RuleKindCode::keyword, never, options.never);
+  add_rules(RuleKindCode::pattern, never, options.never_patterns);
+  route.aggregation = aggregation_code(options.aggregation).value_or(0);
   route.has_threshold = options.threshold.has_value();
   route.threshold = options.threshold.value_or(0.0F);
   auto client = context.connect(options.tenant);
@@ -162,17 +182,31 @@ void add_add(CLI::App& routes, Context& context) {
   CLI::App* const add = routes.add_subcommand("add", "Add a route");
   add->add_option("TENANT", options->tenant, "Tenant id")->required();
   add->add_option("ID", options->route.id, "The new route's id")->required();
-  add->add_option("--utterance", options->utterances, "An example sentence; may come often")
-      ->required()
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  const auto add_list = [add](const char* name, std::vector<std::string>& into, const char* about) {
+    add->add_option(name, into, about)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  };
+  add_list("--utterance", options->utterances, "An example sentence; may come often");
+  add_list("--keyword", options->keywords, "Words that speak for it; may come often");
+  add_list("--pattern", options->patterns, "A regular expression (RE2) that speaks for it");
+  add_list("--always", options->always, "Words that select it, whatever else there is");
+  add_list("--always-pattern", options->always_patterns, "A regular expression that selects it");
+  add_list("--never", options->never, "Words that exclude it");
+  add_list("--never-pattern", options->never_patterns, "A regular expression that excludes it");
   add->add_option("--threshold", options->threshold, "Confidence below which it does not match")
       ->check(CLI::Range(0.0, 1.0));
   add->add_option("--description", options->route.description, "For people");
-  add->add_option("--tag", options->route.tags, "A tag; may come often")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_list("--tag", options->route.tags, "A tag; may come often");
+  add->add_option("--priority", options->route.priority,
+                  "The higher goes first among equals and among rules that select (0)");
+  add->add_option("--aggregation", options->aggregation, "Its own, instead of the tenant's")
+      ->check(CLI::IsMember({"max", "mean", "top_k_mean", "centroid", "prototype_mix"}));
   add->callback([&context, options] {
+    if (options->utterances.empty() && options->keywords.empty() && options->patterns.empty() &&
+        options->always.empty() && options->always_patterns.empty()) {
+      throw CLI::RequiredError("--utterance, or a rule that can find the route");
+    }
     context.action = [&context, options] { return add_route(context, *options); };
   });
 }

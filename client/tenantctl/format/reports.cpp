@@ -5,6 +5,7 @@
 
 #include "client/tenantctl/format/printable.h"
 #include "client/tenantctl/format/table.h"
+#include "client/tenantctl/routes/rule_lines.h"
 #include "shared/base/clock.h"
 #include "shared/base/units.h"
 #include "shared/protocol/json.h"
@@ -120,6 +121,10 @@ std::string_view reason_name(DecisionReason reason) {
       return "the tenant has no routes";
     case DecisionReason::no_signal:
       return "nothing resembles any route";
+    case DecisionReason::ambiguous:
+      return "the second route is nearer than the margin";
+    case DecisionReason::excluded:
+      return "the filter and the rules left no route";
   }
   return "unknown";
 }
@@ -300,12 +305,19 @@ std::string route_reply_text(const RouteReply& reply, double latency_us, bool co
   std::vector<std::string> words;
   for (const MatchedWord& word : reply.words) words.push_back(word.word + " " + score(word.weight));
   facts.add("words", joined(words, ", "));
-  Table table({"ROUTE", "CONFIDENCE", "DENSE", "LEXICAL", "FUSED"});
+  for (const MatchedRuleMessage& matched : reply.rules) {
+    facts.add("rule", rule_text(matched.rule) + " of " + matched.route);
+  }
+  std::vector<std::string> also;
+  for (const ScoredRoute& route : reply.also) also.push_back(route.route);
+  facts.add("also", joined(also, ", "));
+  Table table({"ROUTE", "CONFIDENCE", "DENSE", "LEXICAL", "FUSED", "RULES"});
   const auto row = [&table](const ScoredRoute& route) {
     table.add({route.route, score(route.confidence), score(route.dense_score),
-               score(route.lexical_score), score(route.fused_score)});
+               score(route.lexical_score), score(route.fused_score), score(route.rule_score)});
   };
   row(reply.best);
+  for (const ScoredRoute& route : reply.also) row(route);
   for (const ScoredRoute& route : reply.alternatives) row(route);
   return facts.text() + "\n" + table.text(colored);
 }
@@ -328,6 +340,9 @@ std::string route_detail_text(const RouteListing& listing) {
   facts.add("description", route.description);
   facts.add("threshold", route.has_threshold ? score(route.threshold) : "the tenant's");
   facts.add("tags", joined(route.tags, ", "));
+  if (route.priority != 0) facts.add("priority", std::to_string(route.priority));
+  facts.add("aggregation", aggregation_name_of(route.aggregation));
+  for (const RuleMessage& rule : route.rules) facts.add("rule", rule_text(rule));
   facts.add("metadata", route.metadata);
   facts.add("utterances", std::to_string(listing.utterance_count));
   std::string out = facts.text();

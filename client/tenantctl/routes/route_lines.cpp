@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "client/tenantctl/routes/rule_lines.h"
 #include "shared/base/suggest.h"
 
 namespace tenantd {
@@ -141,16 +142,18 @@ Status read_utterances(const Json& object, RouteMessage& route) {
 }
 
 Result<RouteMessage> read_route(const Json& object) {
-  static constexpr std::array<std::string_view, 6> keys = {"id",   "description", "threshold",
-                                                           "tags", "metadata",    "utterances"};
+  static constexpr std::array<std::string_view, 12> keys = {
+      "id",       "description", "threshold", "tags",  "metadata", "utterances",
+      "keywords", "patterns",    "always",    "never", "priority", "aggregation"};
   if (!object.is_object()) return bad_field("", "a route must be a JSON object");
   RouteMessage route;
   if (Status known = check_keys(object, keys, ""); !known) return fail(known.error());
   if (!object.contains("id")) return bad_field("id", "is missing");
-  for (Status status : {read_text(object, "id", "", max_route_id_bytes, route.id),
-                        read_text(object, "description", "", 4096, route.description),
-                        read_threshold(object, route), read_tags(object, route),
-                        read_metadata(object, route), read_utterances(object, route)}) {
+  for (Status status :
+       {read_text(object, "id", "", max_route_id_bytes, route.id),
+        read_text(object, "description", "", 4096, route.description),
+        read_threshold(object, route), read_tags(object, route), read_metadata(object, route),
+        read_rules(object, route), read_utterances(object, route)}) {
     if (!status) return fail(status.error());
   }
   if (route.id.empty()) return bad_field("id", "is empty");
@@ -181,6 +184,7 @@ std::string format_route_line(const RouteMessage& route, bool with_embeddings) {
   if (route.has_threshold) json["threshold"] = route.threshold;
   if (!route.tags.empty()) json["tags"] = route.tags;
   if (!route.metadata.empty()) json["metadata"] = metadata_json(route.metadata);
+  write_rules(route, json);
   Json& utterances = json["utterances"] = Json::array();
   for (const UtteranceMessage& utterance : route.utterances) {
     if (!with_embeddings || utterance.embedding.empty()) {

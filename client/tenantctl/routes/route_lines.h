@@ -3,6 +3,8 @@
 //   {"id": "billing", "description": "…", "threshold": 0.4, "tags": ["…"], "metadata": {…},
 //    "utterances": ["text", {"text": "…", "embedding": [0.1, …], "encoder": "…"}]}
 //
+// and the fields of rule_lines.h.
+//
 // Runs in: tenantctl. Only "id" is demanded. Errors carry file and line.
 #pragma once
 

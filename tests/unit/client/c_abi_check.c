@@ -1,4 +1,5 @@
 /* The C ABI without a server: what is refused, how errors come out, what NULL does. C99, pedantic. */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <tenantd/tenantd.h>
@@ -61,6 +62,11 @@ int main(void) {
   EXPECT(tenantd_context_open(&options, "acme", &context, &error) == TENANTD_INVALID_ARGUMENT);
   EXPECT(error != NULL && strcmp(tenantd_error_field(error), "token") == 0);
   tenantd_error_free(error);
+
+  /* A request of the first version, without what came later. */
+  request.size = offsetof(tenantd_route_request, only_routes);
+  EXPECT(tenantd_route_many(NULL, &request, 1, NULL, NULL) == TENANTD_NO_TENANT);
+  EXPECT(tenantd_page_rules(NULL, 0, NULL, NULL) == TENANTD_NO_TENANT);
 
   /* Structures of other versions: unknown fields only pass while they are zero. */
   later.known.size = sizeof later;

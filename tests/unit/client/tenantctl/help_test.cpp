@@ -84,6 +84,9 @@ TEST_CASE("wrong command lines are usage errors") {
   CHECK(run({"tenant", "logs", "acme", "-n", "1000"}) == 2);
   CHECK(run({"routes", "add", "acme", "r"}) == 2);
   CHECK(run({"routes", "add", "acme", "r", "--utterance", "x", "--threshold", "2"}) == 2);
+  CHECK(run({"routes", "add", "acme", "r", "--never", "x"}) == 2);
+  CHECK(run({"routes", "add", "acme", "r", "--always", "x", "--aggregation", "auto"}) == 2);
+  CHECK(run({"query", "acme", "x", "--limit", "0"}) == 2);
   CHECK(run({"routes", "import", "acme", "-", "--dimension", "3"}) == 2);
   CHECK(run({"--help"}) == 0);
   CHECK(run({"routes", "add", "--help"}) == 0);

@@ -108,6 +108,9 @@ RouteReply reply() {
   out.utterance = "Why was I \"charged\"\033[0m twice?";
   out.utterance_similarity = 0.83F;
   out.words = {{"charged", 1.5F}, {"twice", 0.75F}};
+  out.also = {{"invoices", 0.62F, 0.6F, 0.2F, 0.48F, 0.5F}};
+  out.rules = {{"billing", {RuleKindCode::keyword, RuleModeCode::signal, "charged"}},
+               {"refunds", {RuleKindCode::pattern, RuleModeCode::never, "tw\\033[ice"}}};
   return out;
 }
 
@@ -155,6 +158,9 @@ TEST_CASE("routes") {
   listing.route.has_threshold = true;
   listing.route.threshold = 0.25F;
   listing.route.metadata = "{\"a\":1}";
+  listing.route.priority = 4;
+  listing.route.aggregation = 1;
+  listing.route.rules = {{RuleKindCode::keyword, RuleModeCode::always, "my bill"}};
   listing.route.utterances = {{"why\033c", {}, {}}, {"", {1.0F}, "x"}};
   listing.utterance_count = 2;
   check_golden("routes.txt", routes_text({listing}));

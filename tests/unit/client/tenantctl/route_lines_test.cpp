@@ -39,6 +39,26 @@ TEST_CASE("a whole route is read, and written as it was") {
         std::string::npos);
 }
 
+TEST_CASE("rules, priority and aggregation are read, and written as they were") {
+  const std::string line =
+      R"({"id":"r","keywords":["refund","credit card"],"patterns":["\\bINV-[0-9]+"],)"
+      R"("always":["talk to a human",{"pattern":"^/help"}],"never":[{"pattern":"\\d{9}"},"spam"],)"
+      R"("priority":-2,"aggregation":"top_k_mean","utterances":[]})";
+  const auto route = parse_route_line(line);
+  REQUIRE(route.has_value());
+  REQUIRE(route->rules.size() == 7);
+  CHECK(route->rules[2].kind == RuleKindCode::pattern);
+  CHECK(route->rules[2].text == "\\bINV-[0-9]+");
+  CHECK(route->rules[4].mode == RuleModeCode::always);
+  CHECK(route->rules[4].kind == RuleKindCode::pattern);
+  CHECK(route->rules[6].mode == RuleModeCode::never);
+  CHECK(route->priority == -2);
+  CHECK(route->aggregation == 3);
+  CHECK(format_route_line(*route, true) == line);
+  const auto named = parse_route_line(R"({"id":"r","always":[{"keyword":"x"}]})");
+  CHECK(named->rules.at(0).kind == RuleKindCode::keyword);
+}
+
 TEST_CASE("floats survive a round trip bit by bit") {
   RouteMessage route;
   route.id = "r";
@@ -63,6 +83,15 @@ TEST_CASE("every mistake names its line and field") {
   CHECK(error_of(R"({"id":"a","tags":"x"})").field == "tags");
   CHECK(error_of(R"({"id":"a","tags":[1]})").field == "tags");
   CHECK(error_of(R"({"id":"a","utterances":"x"})").field == "utterances");
+  CHECK(error_of(R"({"id":"a","keywords":"x"})").field == "keywords");
+  CHECK(error_of(R"({"id":"a","keywords":["x",{"pattern":"x"}]})").field == "keywords[1]");
+  CHECK(error_of(R"({"id":"a","always":[{"regex":"x"}]})").field == "always[0]");
+  CHECK(error_of(R"({"id":"a","never":[{"pattern":1}]})").field == "never[0]");
+  CHECK(error_of("{\"id\":\"a\",\"patterns\":[\"" + std::string(1025, 'x') + "\"]}").field ==
+        "patterns[0]");
+  CHECK(error_of(R"({"id":"a","priority":1.5})").field == "priority");
+  CHECK(error_of(R"({"id":"a","priority":3000000000})").field == "priority");
+  CHECK(error_of(R"({"id":"a","aggregation":"auto"})").field == "aggregation");
   CHECK(error_of(R"({"id":"a","utterances":["ok",5]})").field == "utterances[1]");
   CHECK(error_of(R"({"id":"a","utterances":[""]})").message == "has neither text nor embedding");
   CHECK(error_of(R"({"id":"a","utterances":[{"txt":"x"}]})").field == "utterances[0].txt");

@@ -22,6 +22,10 @@ RoutesEdit sample_edit() {
   item.route.tags = {"money", "eu"};
   item.route.utterances.push_back({"where is my invoice", {0.5F, -1.0F, 0.25F}, "potion"});
   item.route.utterances.push_back({"refund me", {}, ""});
+  item.route.priority = -7;
+  item.route.aggregation = 3;
+  item.route.rules = {{RuleKindCode::keyword, RuleModeCode::signal, "invoice"},
+                      {RuleKindCode::pattern, RuleModeCode::never, "\\bspam\\b"}};
   return edit;
 }
 
@@ -42,12 +46,18 @@ TEST_CASE("a route request round-trips without copying its text and vector") {
   request.embedding = vector;
   request.alternatives = 7;
   request.labels.assign(labels.begin(), labels.end());
+  request.limit = 3;
+  request.only_routes = {"billing", "refunds"};
+  request.only_tags = {"money"};
   const auto payload = encoded(request);
   const auto back = decode<RouteRequest>(payload);
   REQUIRE(back.has_value());
   CHECK(back->text == "odd");
   CHECK(back->alternatives == 7);
   CHECK(back->labels.at(0).value == "eu");
+  CHECK(back->limit == 3);
+  CHECK(back->only_routes == request.only_routes);
+  CHECK(back->only_tags == request.only_tags);
   REQUIRE(back->embedding.size() == 3);
   CHECK(back->embedding[2] == -3.5F);
   const auto* first = reinterpret_cast<const std::byte*>(back->embedding.data());
@@ -60,6 +70,25 @@ TEST_CASE("nested messages round-trip and show as JSON") {
   REQUIRE(back.has_value());
   CHECK(to_json(*back) == to_json(sample_edit()));
   CHECK(to_json(*back)["edits"][0]["route"]["utterances"][0]["encoder"] == "potion");
+}
+
+TEST_CASE("a reply with several answers and the rules that decided round-trips") {
+  RouteReply reply;
+  reply.reason = DecisionReason::excluded;
+  reply.also = {{"refunds", 0.5F, 0.4F, 0.3F, 0.2F, 0.75F}};
+  reply.rules = {{"refunds", {RuleKindCode::pattern, RuleModeCode::always, "^/r"}}};
+  auto payload = encoded(reply);
+  const auto back = decode<RouteReply>(payload);
+  REQUIRE(back.has_value());
+  CHECK(to_json(*back) == to_json(reply));
+  CHECK(back->also.at(0).rule_score == 0.75F);
+  CHECK(back->rules.at(0).rule.text == "^/r");
+  RuleMessage rule{RuleKindCode::keyword, RuleModeCode::always, "x"};
+  for (const std::size_t at : {0U, 1U}) {  // kind, mode
+    auto corrupt = encoded(rule);
+    corrupt[at] = std::byte{3};
+    CHECK_FALSE(decode<RuleMessage>(corrupt).has_value());
+  }
 }
 
 TEST_CASE("every truncation and every trailing byte is refused") {

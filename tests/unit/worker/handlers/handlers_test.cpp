@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "shared/protocol/json.h"
 #include "worker/handlers/dispatcher.h"
 #include "worker/handlers/frames.h"
 #include "worker/handlers/page_handler.h"
+#include "worker/handlers/route_handler.h"
 #include "worker/handlers/translate.h"
 // The protocol's headers come first: see translate.cpp.
 #include "tests/unit/worker/router/fixtures.h"
@@ -119,6 +121,87 @@ TEST_CASE("pages fit frames and join to every route and utterance, in order, onc
       }
     }
   }
+}
+
+TEST_CASE("rules, priority and aggregation go in by an edit and come out in a page") {
+  Bench bench;
+  RoutesEdit edit;
+  RouteMessage& route = edit.edits.emplace_back().route;
+  route.id = "r";
+  route.priority = -3;
+  route.aggregation = 4;
+  route.rules = {{RuleKindCode::pattern, RuleModeCode::always, "^/r"},
+                 {RuleKindCode::keyword, RuleModeCode::never, "other"}};
+  std::vector<RouteEdit> edits = to_edits(RoutesEdit(edit));
+  CHECK(edits[0].route.aggregation == Aggregation::centroid);
+  REQUIRE(validate_route(edits[0].route, dimension));
+  TenantRouter router(TenantId::parse("acme").value(),
+                      fixtures::snapshot({edits[0].route}, fixtures::settings(dimension)));
+  bench.services.router = &router;
+  const auto page = handle_page(bench.services, bench.acme.context(), {}).value();
+  CHECK(to_json(page.routes.at(0).route) == to_json(route));
+  edit.edits[0].route.aggregation = 6;
+  CHECK_FALSE(validate_route(to_edits(RoutesEdit(edit))[0].route, dimension));
+
+  RouteRequest request;
+  request.text = "/r please";
+  request.explain = true;
+  const auto reply = handle_route(bench.services, bench.acme.context(), request).value();
+  CHECK(reply.best.route == "r");
+  CHECK(reply.best.confidence == 1.0F);
+  REQUIRE(reply.rules.size() == 1);
+  CHECK(reply.rules[0].route == "r");
+  CHECK(reply.rules[0].rule.text == "^/r");
+  CHECK(reply.rules[0].rule.mode == RuleModeCode::always);
+  request.text = "/r or other";
+  const auto excluded = handle_route(bench.services, bench.acme.context(), request).value();
+  CHECK(excluded.is_fallback);
+  CHECK(excluded.reason == DecisionReason::excluded);
+  CHECK(excluded.rules.at(0).rule.text == "other");
+}
+
+TEST_CASE("a route with all that it may have fits a page, and an explanation a frame") {
+  Bench bench;
+  RouteDefinition route = fixtures::text_route("r", {std::string(16'000, 'u')}, dimension);
+  route.description.assign(4096, 'd');
+  route.metadata = "\"" + std::string(16'382, 'm') + "\"";
+  route.tags.assign(32, std::string(64, 't'));
+  route.rules.assign(64, {RuleKind::keyword, RuleMode::signal, "word " + std::string(251, 'k')});
+  REQUIRE(validate_route(route, dimension));
+  TenantRouter router(TenantId::parse("acme").value(),
+                      fixtures::snapshot({route}, fixtures::settings(dimension)));
+  bench.services.router = &router;
+  RoutesPageRequest request;
+  request.with_utterances = request.with_embeddings = true;
+  std::vector<std::byte> frame;
+  CHECK(append_frame(frame, 1, handle_page(bench.services, bench.acme.context(), request).value()));
+  const std::string text = "word " + std::string(251, 'k');
+  RouteRequest asked;
+  asked.text = text;
+  asked.explain = true;
+  const auto reply = handle_route(bench.services, bench.acme.context(), asked).value();
+  CHECK(reply.rules.size() == max_explained_rules);
+  CHECK(append_frame(frame, 2, reply));
+}
+
+TEST_CASE("limits and filters of a request, alone and in a batch") {
+  Bench bench;
+  RouteBatch batch;
+  for (int i = 0; i < 3; ++i) {
+    RouteRequest& item = batch.items.emplace_back();
+    item.text = "example 1003";
+    item.alternatives = 2;
+  }
+  batch.items[1].only_routes = {"1007", "unknown"};
+  batch.items[2].limit = 65;
+  const auto reply = handle_route_batch(bench.services, bench.acme.context(), batch).value();
+  CHECK(reply.items[0].reply.best.route == "1003");
+  CHECK(reply.items[0].reply.alternatives.size() == 2);
+  REQUIRE(reply.items[1].answered);
+  CHECK(reply.items[1].reply.alternatives.size() <= 1);
+  for (const ScoredRoute& other : reply.items[1].reply.alternatives) CHECK(other.route == "1007");
+  CHECK_FALSE(reply.items[2].answered);
+  CHECK(reply.items[2].error.field == "limit");
 }
 
 TEST_CASE("one route's pages stay inside it; cursors that contradict are refused") {

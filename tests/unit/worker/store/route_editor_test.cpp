@@ -42,15 +42,21 @@ RouteDefinition text_only(std::string id, std::vector<std::string> texts) {
 void check_same_answers(TenantRouter& a, TenantRouter& b, std::mt19937& random) {
   for (int round = 0; round < 10; ++round) {
     const auto vector = random_vector(random, dimension);
-    const std::string text = "text " + std::to_string(random());
+    const std::string text = "text " + std::to_string(random() % 120) +
+                             (random() % 4 == 0 ? " go to 10" + std::to_string(random() % 9) : "");
     RouteQuery query;
     query.embedding = vector;
     query.text = text;
     query.alternatives_limit = 1000;
+    query.limit = static_cast<std::uint32_t>(random() % 4);
+    query.explain = true;
     const auto x = a.route(tenant.context(), query).value();
     const auto y = b.route(tenant.context(), query).value();
     CHECK(x.route == y.route);
     CHECK(x.confidence == y.confidence);
+    CHECK(x.scores.rules == y.scores.rules);
+    CHECK(x.also.size() == y.also.size());
+    REQUIRE(x.explanation->rules.size() == y.explanation->rules.size());
     REQUIRE(x.alternatives.size() == y.alternatives.size());
     for (std::size_t i = 0; i < x.alternatives.size(); ++i) {
       CHECK(x.alternatives[i].route == y.alternatives[i].route);
@@ -97,6 +103,39 @@ TEST_CASE("after any edits the router answers as one built from scratch and as o
   auto router = editor.make_router(tenant.context());
   check_same_answers(*running, *router, random);
   CHECK(router->snapshot(tenant.context()).value()->version == version);
+}
+
+TEST_CASE("rules that a tenant may not have are refused with a typed error and change nothing") {
+  Bench bench;
+  RouteDefinition route = sample_route("a", dimension, 1, 1);
+  route.rules = {{RuleKind::pattern, RuleMode::always, "(unclosed"}};
+  const auto broken = bench.edit(RouteEditKind::put, route);
+  REQUIRE_FALSE(broken);
+  CHECK(broken.error().code == ErrorCode::invalid_argument);
+  CHECK(broken.error().field == "route a: pattern");
+  CHECK(broken.error().message.find("(unclosed") != std::string::npos);
+  route.rules.assign(60, {RuleKind::pattern, RuleMode::signal, ""});
+  for (std::size_t i = 0; i < route.rules.size(); ++i) {
+    route.rules[i].text = "x{200}" + std::to_string(i);
+  }
+  const auto large = bench.edit(RouteEditKind::put, route);
+  REQUIRE_FALSE(large);
+  CHECK(large.error().code == ErrorCode::resource_exhausted);
+  CHECK(bench.now()->set->routes.empty());
+  route.rules.resize(15);
+  REQUIRE(bench.edit(RouteEditKind::put, route));
+  // Utterances that are added leave the rules as they are.
+  const auto matcher = bench.now()->set->rules->matcher();
+  REQUIRE(bench.edit(RouteEditKind::add_utterances, sample_route("a", dimension, 1, 2)));
+  CHECK(bench.now()->set->routes[0]->rules == route.rules);
+  CHECK(bench.now()->set->rules->matcher() == matcher);
+  // A change of the tenant's file changes what they weigh, at once.
+  TenantSettings heavier = settings(dimension, "potion");
+  heavier.router.rule_weight = 3;
+  heavier.router.margin_e4 = 100;
+  REQUIRE(bench.editor.apply_settings(tenant.context(), heavier));
+  CHECK(bench.now()->settings.router.rule_weight == 3);
+  CHECK(bench.now()->scoring.rule_weight == 3);
 }
 
 TEST_CASE("each bad edit has its typed error and changes nothing") {

@@ -74,6 +74,15 @@ inline RouteDefinition sample_route(std::string id, std::uint32_t dimension, std
   route.metadata = R"({"seed": 1})";
   route.tags = {"one", "two words"};
   if (seed % 2 == 0) route.threshold = 0.0F;
+  if (seed % 3 == 0) {
+    route.priority = static_cast<std::int32_t>(seed) - 40;
+    route.aggregation = static_cast<Aggregation>(seed % 5);
+    route.rules = {
+        {RuleKind::keyword, RuleMode::signal, "text " + std::to_string(seed)},
+        {RuleKind::pattern, RuleMode::always, "\\bgo to " + route.id + "\\b"},
+        {RuleKind::keyword, RuleMode::never, "never"},
+        {RuleKind::pattern, RuleMode::signal, "[0-9]{" + std::to_string(seed % 7 + 1) + "}"}};
+  }
   for (std::size_t i = 0; i < utterances; ++i) {
     Utterance& utterance = route.utterances.emplace_back();
     utterance.text = "text ";

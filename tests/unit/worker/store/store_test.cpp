@@ -221,7 +221,48 @@ TEST_CASE("a file that cannot be written is refused as degraded") {
   CHECK(WEXITSTATUS(status) == 0);
 }
 
+TEST_CASE("a database of the schema without rules is brought up to date and keeps its routes") {
+  const DataDirectory directory;
+  const RouteDefinition old = sample_route("old", 8, 3, 1);
+  REQUIRE(old.rules.empty());
+  REQUIRE(apply(*open_store(directory).value(), RouteEditKind::add, old));
+  run_sql(directory.database(),
+          "PRAGMA journal_mode=DELETE; ALTER TABLE routes DROP COLUMN rules;"
+          "ALTER TABLE routes DROP COLUMN priority; ALTER TABLE routes DROP COLUMN aggregation;"
+          "PRAGMA user_version=2");
+  const RouteDefinition added = sample_route("new", 8, 3, 3);
+  REQUIRE_FALSE(added.rules.empty());
+  REQUIRE(apply(*open_store(directory).value(), RouteEditKind::add, added));
+  CHECK(load_all(*open_store(directory).value()).value() == std::vector{added, old});
+}
+
+TEST_CASE("a rule, a priority or an aggregation that the row's checksum does not cover is damage") {
+  for (const char* change :
+       {"rules = 'always keyword a' || char(10)", "rules = replace(rules, 'always', 'never')",
+        "rules = rules || 'x'", "rules = 'always' || char(10)", "priority = priority + 1",
+        "priority = 5000000000", "aggregation = 7", "aggregation = NULL"}) {
+    CAPTURE(change);
+    const DataDirectory directory;
+    REQUIRE(apply(*open_store(directory).value(), RouteEditKind::add, sample_route("r", 8, 2, 6)));
+    REQUIRE(load_all(*open_store(directory).value()));
+    run_sql(directory.database(), (std::string("UPDATE routes SET ") + change).c_str());
+    const auto routes = load_all(*open_store(directory).value());
+    REQUIRE_FALSE(routes);
+    CHECK(routes.error().code == ErrorCode::store_degraded);
+  }
+}
+
 TEST_CASE("rows decode to what was encoded") {
+  const std::vector<Rule> rules = sample_route("r", 8, 1, 3).rules;
+  std::vector<Rule> decoded;
+  REQUIRE(decode_rules(encode_rules(rules), decoded));
+  CHECK(decoded == rules);
+  CHECK(decode_rules("", decoded));
+  CHECK(decoded.empty());
+  for (const char* damaged : {"always keyword a", "always\n", "sometimes keyword a\n",
+                              "always word a\n", "\n", "signal keyword\n"}) {
+    CHECK_FALSE(decode_rules(damaged, decoded));
+  }
   const std::vector<std::string> tags{"a", "b c"};
   CHECK(decode_tags(encode_tags(tags)) == tags);
   CHECK(decode_tags("").empty());
