@@ -24,6 +24,14 @@ double reference_cosine(const std::vector<float>& a, const std::vector<float>& b
 
 double reference_dense(const RouteDefinition& route, const std::vector<float>& query,
                        const RouterSettings& settings) {
+  if (settings.aggregation == Aggregation::prototype_mix) {
+    RouterSettings part = settings;
+    part.aggregation = Aggregation::centroid;
+    const double centroid = reference_dense(route, query, part);
+    part.aggregation = Aggregation::top_k_mean;
+    const double share = settings.prototype_weight_e4 / 1e4;
+    return share * centroid + (1 - share) * reference_dense(route, query, part);
+  }
   if (settings.aggregation == Aggregation::centroid) {
     std::vector<double> sum(query.size());
     for (const Utterance& u : route.utterances) {
@@ -93,10 +101,13 @@ TEST_CASE("all aggregations equal a naive reference, also over chunk borders") {
                                                             {Aggregation::top_k_mean, 1},
                                                             {Aggregation::top_k_mean, 3},
                                                             {Aggregation::top_k_mean, 8},
-                                                            {Aggregation::top_k_mean, 50}}) {
+                                                            {Aggregation::top_k_mean, 50},
+                                                            {Aggregation::prototype_mix, 1},
+                                                            {Aggregation::prototype_mix, 4}}) {
       TenantSettings tenant = settings(dimension, "e");
       tenant.router.aggregation = aggregation;
       tenant.router.top_k = k;
+      tenant.router.prototype_weight_e4 = 2500;
       const SnapshotPtr current = snapshot(routes, tenant);
       for (int round = 0; round < 10; ++round) {
         const auto query = random_vector(random, dimension);
