@@ -250,7 +250,8 @@ bool wants_refit(const Calibration& calibration, const RouteSet& set,
                  std::size_t edited_utterances) noexcept {
   if (calibration.samples == 0 || set.utterance_count() <= max_calibration_samples) return true;
   const std::size_t fitted = calibration.fitted_utterances;
-  return edited_utterances * 5 > fitted;
+  constexpr std::size_t times = 3;
+  return edited_utterances > times * fitted;
 }
 
 }  // namespace tenantd

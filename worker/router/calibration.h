@@ -85,8 +85,9 @@ inline constexpr std::size_t max_contest_samples = 128;
 // utterances.
 [[nodiscard]] Calibration fit_calibration(const RouteSet& set, const RouterSettings& settings,
                                           Searcher& searcher);
-// Whether `calibration` was fitted on so different a set that answers profit from another fit.
-// Small sets are always refitted, large ones after they changed by a fifth.
+// Whether `calibration` was fitted on so different a set that the next edit's answers should not
+// wait for a pause for another fit. Small sets are always refitted, large ones once several times
+// as many utterances were edited as there were: so a long import pays for a few fits only.
 [[nodiscard]] bool wants_refit(const Calibration& calibration, const RouteSet& set,
                                std::size_t edited_utterances) noexcept;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_set>
 #include <utility>
 
 #include "worker/router/segment_plan.h"
@@ -38,6 +39,18 @@ WordTotals count_words(std::span<const PlannedSegment> plan) {
     }
   }
   return totals;
+}
+
+// Chunks of segments that the next set does not share: most of them go into one that is made anew.
+KnownChunks find_known_chunks(std::span<const PlannedSegment> plan, const RouteSet* previous) {
+  KnownChunks known;
+  if (previous == nullptr) return known;
+  std::unordered_set<const Segment*> shared;
+  for (const PlannedSegment& planned : plan) shared.insert(planned.kept.get());
+  for (const PlacedSegment& placed : previous->segments) {
+    if (!shared.contains(placed.segment.get())) add_known_chunks(*placed.segment, known);
+  }
+  return known;
 }
 
 // Numbers utterances, rows and parts of the segment through those before it.
@@ -115,9 +128,10 @@ std::shared_ptr<const RouteSet> build_route_set(
     if (own.count() > 0) set->centroids.copy(r, own, 0, 1);
   }
   set->rules = build_rule_index(set->routes, previous != nullptr ? previous->rules.get() : nullptr);
+  const KnownChunks known = find_known_chunks(plan, previous);
   for (PlannedSegment& planned : plan) {
     if (!planned.kept) {
-      planned.kept = build_segment(std::move(planned.parts), dimension, set->average_length);
+      planned.kept = build_segment(std::move(planned.parts), dimension, set->average_length, known);
     }
     place(*set, std::move(planned.kept), planned.first_route);
   }

@@ -4,8 +4,20 @@
 
 namespace tenantd {
 
+void add_known_chunks(const Segment& segment, KnownChunks& known) {
+  for (const SegmentPart& part : segment.parts) {
+    std::uint32_t row = part.first_row;
+    for (const auto& chunk : part.chunks()) {
+      const auto rows = static_cast<std::uint32_t>(chunk->vectors.rows());
+      if (rows > 0) known.emplace(chunk.get(), KnownRows{&segment.rows, row});
+      row += rows;
+    }
+  }
+}
+
 std::shared_ptr<const Segment> build_segment(std::vector<SegmentPart> parts,
-                                             std::uint32_t dimension, double average_length) {
+                                             std::uint32_t dimension, double average_length,
+                                             const KnownChunks& known) {
   auto segment = std::make_shared<Segment>();
   segment->parts = std::move(parts);
   std::vector<LexicalSegment::Source> sources;
@@ -32,6 +44,11 @@ std::shared_ptr<const Segment> build_segment(std::vector<SegmentPart> parts,
   std::size_t row = 0;
   for (const auto& source : sources) {
     const Matrix& vectors = source.chunk->vectors;
+    if (const auto found = known.find(source.chunk); found != known.end()) {
+      segment->rows.copy(row, *found->second.rows, found->second.first, vectors.rows());
+      row += vectors.rows();
+      continue;
+    }
     for (std::size_t i = 0; i < vectors.rows(); ++i) segment->rows.set(row++, vectors.row(i));
   }
   segment->lexical = LexicalSegment(sources, average_length);

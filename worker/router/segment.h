@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "worker/router/kernels/quantise.h"
@@ -44,9 +45,19 @@ struct Segment {
   LexicalSegment lexical;
 };
 
+// Where chunks have been quantised before: their rows in some segment.
+struct KnownRows {
+  const QuantisedRows* rows = nullptr;
+  std::uint32_t first = 0;
+};
+using KnownChunks = std::unordered_map<const UtteranceChunk*, KnownRows>;
+
+// Adds those of the segment.
+void add_known_chunks(const Segment& segment, KnownChunks& known);
 // `parts` with their route, first_chunk and chunk_count set; the rest is filled in.
 [[nodiscard]] std::shared_ptr<const Segment> build_segment(std::vector<SegmentPart> parts,
                                                            std::uint32_t dimension,
-                                                           double average_length);
+                                                           double average_length,
+                                                           const KnownChunks& known = {});
 
 }  // namespace tenantd

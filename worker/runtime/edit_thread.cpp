@@ -57,12 +57,17 @@ Status EditThread::submit(Job job, std::size_t most_jobs) {
 
 void EditThread::work() {
   Idle idle = Idle::more;
+  bool paused = false;
   std::unique_lock lock(mutex_);
   for (;;) {
     if (jobs_.empty()) {
       if (stopping_) return;
       if (idle == Idle::nothing) {
         wake_.wait(lock);
+        continue;
+      }
+      if (!paused) {
+        paused = !wake_.wait_for(lock, pause, [this] { return stopping_ || !jobs_.empty(); });
         continue;
       }
       lock.unlock();
@@ -83,6 +88,7 @@ void EditThread::work() {
     completions_.push_back(std::move(completion));
     done_.send();
     idle = Idle::more;
+    paused = false;
   }
 }
 

@@ -5,6 +5,7 @@
 // meanwhile.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -26,10 +27,12 @@ class EditThread {
   // What is left of the work for idle times. `more_gently`: it is long, and would take the tenant's
   // CPU quota from its queries: twice as long as it worked the thread rests, or until a job comes.
   enum class Idle : std::uint8_t { nothing, more, more_gently };
-  // Runs on the editor thread when no job waits.
+  // Runs on the editor thread when no job has come for a `pause`, so that a row of edits is not
+  // held up by what follows them.
   using IdleWork = std::function<Idle()>;
 
   static constexpr std::size_t max_jobs = 64;
+  static constexpr std::chrono::milliseconds pause{100};
 
   EditThread(Loop& loop, IdleWork idle_work);
   ~EditThread();  // finishes the jobs that were taken; their completions are dropped

@@ -53,8 +53,8 @@ class RouteEditor {
   // invalid_argument; unsupported (another dimension or encoder needs a new generation); no_tenant.
   [[nodiscard]] Status apply_settings(const ExecutionContext& context,
                                       const TenantSettings& settings);
-  // Large sets are recalibrated only once they changed by a fifth. Call when no edit waits: refits
-  // what is stale. False: nothing to do.
+  // Large sets are recalibrated when edits pause, at the latest after they changed several times
+  // over. Call when no edit waits: refits what is stale. False: nothing to do.
   [[nodiscard]] Result<bool> settle(const ExecutionContext& context);
   // Call when no edit waits: makes some vectors of the settings' encoder, with the last of them
   // they take over. False: nothing to do, or nothing that can be done (see progress()).
