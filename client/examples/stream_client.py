@@ -3,8 +3,8 @@
 
 usage: stream_client.py SOCKET TENANT TEXT...
 
-Sends all texts at once and prints "route confidence fallback" for each, in their order. A start for any
-language without shared memory; Python programs have the package `tenantd`, which is faster.
+Prints "route confidence fallback" for each text, in their order. A start for any language without shared memory;
+Python programs have the package `tenantd`, which is faster.
 """
 
 import socket
@@ -15,29 +15,19 @@ import time
 HELLO = struct.Struct("<IHHHHHH64s64s112s")
 FRAME = struct.Struct("<IHHQQ")
 ERROR, WELCOME, CHOOSE_TRANSPORT, RING_READY, GOAWAY, ROUTE, ROUTE_REPLY = 1, 2, 3, 4, 5, 16, 17
+IN_FLIGHT = 32  # what is sent and not read yet must fit the sockets' buffers
 
 
 class ServerError(Exception):
     def __init__(self, payload):
         self.code = struct.unpack_from("<H", payload)[0]
-        super().__init__(Reader(payload, 2).text())
+        super().__init__(take_text(payload, 2)[0])
 
 
-class Reader:
-    """Takes fields off a payload, in order."""
-
-    def __init__(self, payload, position=0):
-        self.payload, self.position = payload, position
-
-    def take(self, layout):
-        values = struct.unpack_from("<" + layout, self.payload, self.position)
-        self.position += struct.calcsize("<" + layout)
-        return values if len(values) > 1 else values[0]
-
-    def text(self):
-        size = self.take("I")
-        self.position += size
-        return self.payload[self.position - size:self.position].decode()
+def take_text(payload, position):
+    """A string and where the next field begins."""
+    end = position + 4 + struct.unpack_from("<I", payload, position)[0]
+    return payload[position + 4:end].decode(), end
 
 
 def packed(text):
@@ -55,14 +45,14 @@ def route_payload(text, embedding=(), alternatives=0):
 
 class StreamClient:
     def __init__(self, path, tenant, token=b"", timeout_s=5.0):
-        self.timeout_s, self.last_id, self.buffer = timeout_s, 0, b""
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(timeout_s)
-        self.socket.connect(path)
-        self.socket.sendall(HELLO.pack(0x68444E54, 256, 1, 1, 1, 1 if token else 0, len(token),
-                                       tenant.encode(), token, b""))
-        welcome = Reader(self.expect(WELCOME))
-        self.version, self.generation, self.dimension, _, self.max_batch_size = welcome.take("HQIII")
+        self.timeout_s, self.last_id = timeout_s, 0
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(timeout_s)
+        connection.connect(path)
+        self.socket, self.incoming = connection, connection.makefile("rb")
+        connection.sendall(HELLO.pack(0x68444E54, 256, 1, 1, 1, 1 if token else 0, len(token),
+                                      tenant.encode(), token, b""))
+        self.generation, self.dimension = struct.unpack_from("<QI", self.expect(WELCOME), 2)
         self.send([(CHOOSE_TRANSPORT, 0, b"\0")])  # stream
         self.expect(RING_READY)
 
@@ -73,38 +63,31 @@ class StreamClient:
 
     def frame(self):
         """(type, request id, payload) of the next frame."""
-        def fill(size):
-            while len(self.buffer) < size:
-                chunk = self.socket.recv(65536)
-                if not chunk:
-                    raise ConnectionError("the server closed the connection: say hello again")
-                self.buffer += chunk
-        fill(FRAME.size)
-        size, kind, _, request_id, _ = FRAME.unpack_from(self.buffer)
-        fill(FRAME.size + size)
-        payload = self.buffer[FRAME.size:FRAME.size + size]
-        self.buffer = self.buffer[FRAME.size + size:]
+        header = self.incoming.read(FRAME.size)
+        size, kind, _, request_id, _ = FRAME.unpack(header) if len(header) == FRAME.size else (1, 0, 0, 0, 0)
+        payload = self.incoming.read(size)
+        if len(payload) < size:
+            raise ConnectionError("the server closed the connection: say hello again")
         return kind, request_id, payload
 
     def expect(self, wanted):
         kind, _, payload = self.frame()
-        if kind == ERROR:
-            raise ServerError(payload)
         if kind != wanted:
-            raise ConnectionError(f"message {kind} instead of {wanted}")
+            raise ServerError(payload) if kind == ERROR else ConnectionError(f"message {kind}, not {wanted}")
         return payload
 
     def route(self, texts):
         """(route, confidence, is_fallback) or a ServerError for each text; answers may come in any order."""
+        if len(texts) > IN_FLIGHT:
+            return self.route(texts[:IN_FLIGHT]) + self.route(texts[IN_FLIGHT:])
         ids = range(self.last_id + 1, self.last_id + 1 + len(texts))
-        self.last_id += len(texts)
-        answers = {}
+        self.last_id, answers = self.last_id + len(texts), {}
         self.send([(ROUTE, i, route_payload(text)) for i, text in zip(ids, texts)])
         while len(answers) < len(texts):
             kind, request_id, payload = self.frame()
             if kind == ROUTE_REPLY:
-                reply = Reader(payload)
-                route, (confidence, _, _, _, is_fallback) = reply.text(), reply.take("ffff?")
+                route, end = take_text(payload, 0)
+                confidence, _, _, _, is_fallback = struct.unpack_from("<ffff?", payload, end)
                 answers[request_id] = (route, confidence, is_fallback)
             elif kind == ERROR:
                 answers[request_id] = ServerError(payload)
