@@ -9,7 +9,8 @@
 // usage: path_bench SOCKET TENANTS PLACE ROUNDS CALLS [GROUP]
 // TENANTS: by commas. PLACE: S (all on CPU 0), X (workers and peers on CPU 1), the caller has
 // pinned the workers; or F (nobody is pinned), which measures all tenants at once instead of one.
-// GROUP: the cgroup directory of a worker, for peers with the same burden. Prints one JSON object:
+// GROUP: the cgroup directory of a worker, for peers with the same burden; p50_group_ratio is to
+// the socketpair whose server is one of them, 0 where there is none. Prints one JSON object:
 // per subject, depth and number at once the medians over rounds.
 #include <signal.h>
 #include <sys/wait.h>
@@ -205,7 +206,7 @@ double median(std::vector<double> values) {
 }
 
 struct Samples {
-  std::vector<double> p50, p99, per_second, p50_ratio, p99_ratio, rate_ratio;
+  std::vector<double> p50, p99, per_second, p50_ratio, p99_ratio, rate_ratio, p50_group_ratio;
 };
 
 void report(const std::vector<Case>& cases, std::map<std::string, Samples>& samples) {
@@ -215,9 +216,10 @@ void report(const std::vector<Case>& cases, std::map<std::string, Samples>& samp
     const Samples& of = samples[each.name()];
     std::printf(
         "%s\n\"%s\":{\"p50_us\":%.2f,\"p99_us\":%.2f,\"per_second\":%.0f,"
-        "\"p50_ratio\":%.3f,\"p99_ratio\":%.3f,\"rate_ratio\":%.3f}",
+        "\"p50_ratio\":%.3f,\"p99_ratio\":%.3f,\"rate_ratio\":%.3f,\"p50_group_ratio\":%.3f}",
         comma, each.name().c_str(), median(of.p50), median(of.p99), median(of.per_second),
-        median(of.p50_ratio), median(of.p99_ratio), median(of.rate_ratio));
+        median(of.p50_ratio), median(of.p99_ratio), median(of.rate_ratio),
+        median(of.p50_group_ratio));
     comma = ",";
   }
   std::printf("}\n");
@@ -256,6 +258,10 @@ int main(int argc, char** argv) {
       of.p50_ratio.push_back(mine.p50_us / plain.p50_us);
       of.p99_ratio.push_back(mine.p99_us / plain.p99_us);
       of.rate_ratio.push_back(mine.per_second / plain.per_second);
+      const auto grouped = figures.find("socketpair in group/1/1");
+      if (each.depth == 1 && grouped != figures.end()) {
+        of.p50_group_ratio.push_back(mine.p50_us / grouped->second.p50_us);
+      }
     }
   }
   report(cases, samples);

@@ -210,14 +210,16 @@ def main():
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     results = {"path": bench_path(options.rounds, options.calls)}
-    print("1,600 B there, 64 B back, beside a socketpair of the same round "
-          f"(medians of {options.rounds} shuffled rounds)")
+    load = pathlib.Path("/proc/loadavg").read_text().split()[0]
+    print("1,600 B there, 64 B back, beside a socketpair of the same round, plain and (in group) with its server in the "
+          f"worker's control group\n(medians of {options.rounds} shuffled rounds; load {load})")
     for place, figures in results["path"].items():
         print(f"{PLACES[place]}\n  {'subject/in flight/at once':<30}{'p50 µs':>9}{'p99 µs':>9}{'req/s':>10}"
-              f"{'p50 ratio':>11}{'p99 ratio':>11}{'rate ratio':>12}")
+              f"{'p50 ratio':>11}{'in group':>10}{'p99 ratio':>11}{'rate ratio':>12}")
         for name, figure in figures.items():
             print(f"  {name:<30}{figure['p50_us']:>9.2f}{figure['p99_us']:>9.1f}{figure['per_second']:>10.0f}"
-                  f"{figure['p50_ratio']:>11.3f}{figure['p99_ratio']:>11.2f}{figure['rate_ratio']:>12.2f}")
+                  f"{figure['p50_ratio']:>11.3f}{figure['p50_group_ratio'] or float('nan'):>10.3f}"
+                  f"{figure['p99_ratio']:>11.2f}{figure['rate_ratio']:>12.2f}")
     results["open_loop"] = bench_open_loop((100, 1000), 5)
     for rate, report in results["open_loop"].items():
         latency = report["latency_us"]
