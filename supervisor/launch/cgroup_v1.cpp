@@ -167,9 +167,18 @@ class CgroupV1 final : public CgroupBackend {
   }
 
  private:
-  // The hierarchy that is asked about processes: all hold the same.
+  // The hierarchy that is asked about processes: all but the CPU's hold the same.
   [[nodiscard]] std::string leader() const {
-    return mounts_.v1.contains("memory") ? "memory" : mounts_.v1.begin()->first;
+    if (mounts_.v1.contains("memory") && !is_of_cpu("memory")) return "memory";
+    for (const auto& [controller, point] : mounts_.v1) {
+      if (!is_of_cpu(controller)) return controller;
+    }
+    return mounts_.v1.begin()->first;
+  }
+  // Mounted where the CPU's controller is.
+  [[nodiscard]] bool is_of_cpu(const std::string& controller) const {
+    const auto cpu = mounts_.v1.find("cpu");
+    return cpu != mounts_.v1.end() && mounts_.v1.at(controller) == cpu->second;
   }
   [[nodiscard]] std::string directory_of(const std::string& controller,
                                          const std::string& path) const {
@@ -179,11 +188,11 @@ class CgroupV1 final : public CgroupBackend {
   }
   // The group that a process enters. In the CPU's hierarchy that is the tenant's own, where the
   // limit is: a process that sleeps and wakes leaves and enters the queue of every group above it,
-  // 0.25 µs a level and round trip.
+  // 0.25 µs a level and round trip. Unless no other hierarchy could tell generations apart.
   [[nodiscard]] std::string place_of(const std::string& controller, const CgroupName& name) const {
-    const auto cpu = mounts_.v1.find("cpu");
-    const bool schedules = cpu != mounts_.v1.end() && mounts_.v1.at(controller) == cpu->second;
-    return directory_of(controller, schedules ? tenant_path(name) : generation_path(name));
+    const bool alone = is_of_cpu(leader());
+    const bool shared = is_of_cpu(controller) && !alone;
+    return directory_of(controller, shared ? tenant_path(name) : generation_path(name));
   }
   [[nodiscard]] bool list_of_tenant_is_empty(const CgroupName& name) const {
     return has_no_children(directory_of(leader(), tenant_path(name)));

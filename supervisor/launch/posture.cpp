@@ -55,15 +55,23 @@ void expect_cgroups(const LaunchSpec& spec, LayerSet applied, ExpectedPosture& e
   for (const auto& one : posture_facts::controllers) {
     if (applied.has(one.layer)) expected[one.fact] = "*/" + place;
   }
-  // The CPU's limit and the processes are in one group (cgroup.h).
+  // v1's CPU hierarchy has the process where the limit is (cgroup.h).
   if (applied.has(Layer::cgroup_cpu)) {
-    expected["cgroup_cpu"] = "*/" + place.substr(0, place.size() - generation.size());
+    const std::string with_limit = place.substr(0, place.size() - generation.size());
+    expected["cgroup_cpu"] = "*/" + with_limit + " or */" + place;
   }
 }
 
 bool meets(const std::string& is, const std::string& expected) {
   if (expected == "own") return is == expected || is.starts_with("own ");
-  if (expected.starts_with('*')) return is.ends_with(std::string_view(expected).substr(1));
+  if (expected.starts_with('*')) {
+    static constexpr std::string_view either = " or ";
+    const std::size_t end = expected.find(either);
+    if (is.ends_with(std::string_view(expected).substr(1, end - (end == expected.npos ? 0 : 1)))) {
+      return true;
+    }
+    return end != expected.npos && meets(is, expected.substr(end + either.size()));
+  }
   return is == expected;
 }
 

@@ -141,8 +141,6 @@ void read_cgroups(const std::string& base, Facts& facts) {
       }
     }
   }
-  // On v2 the generations share their tenant's CPU group.
-  facts.try_emplace("cgroup_cpu", unified.substr(0, unified.rfind('/')));
   for (const auto& one : posture_facts::controllers) facts.try_emplace(one.fact, unified);
 }
 
