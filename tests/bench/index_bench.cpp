@@ -1,168 +1,251 @@
-// Tuning scaffold.
+// An index of many vectors at the library's level: how long it is built, what it finds, what a
+// query costs and what stays in memory; and the same queries without it.
+//
+// `index_bench DIRECTORY [--vectors N] [--routes N] [--data FILE] [--share S] [--noise S] [--iid]`:
+// each vector is a real one of FILE (floats, 384 a vector; of a route's three), with `share` of
+// another real one and `noise` of random directions added; --iid: random directions alone. The
+// queries are made likewise, of their own random numbers. One thread; DIRECTORY gets the scratch
+// file of the floats and the index file. Times are of the wall, and of the thread's CPU beside it.
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <fstream>
+#include <string>
 
 #include "tests/unit/worker/router/fixtures.h"
-#include "worker/router/dot.h"
-#include "worker/router/index/partition.h"
-#include "worker/router/index/recall.h"
+#include "worker/store/index_file.h"
+#include "worker/store/index_keeper.h"
+
 using namespace tenantd;
 using namespace tenantd::fixtures;
-#include <ctime>
-static double now() {
-  timespec t{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return double(t.tv_sec) + 1e-9 * double(t.tv_nsec);
+
+namespace {
+
+constexpr std::uint32_t dimension = 384;
+constexpr std::size_t warm_up = 20;
+
+struct Options {
+  std::string directory;
+  std::string data = "../shared/data/capdocs_minilm.d384.f32";
+  std::size_t vectors = 1'000'000;
+  std::size_t routes = 1000;
+  float share = 0.6F;
+  float noise = 0.6F;
+  bool iid = false;
+};
+
+bool parse(int argc, char** argv, Options& options) {
+  if (argc < 2) return false;
+  options.directory = argv[1];
+  for (int i = 2; i < argc; ++i) {
+    const std::string flag = argv[i];
+    if (flag == "--iid") {
+      options.iid = true;
+      continue;
+    }
+    if (++i == argc) return false;
+    if (flag == "--vectors") options.vectors = std::stoul(argv[i]);
+    if (flag == "--routes") options.routes = std::stoul(argv[i]);
+    if (flag == "--data") options.data = argv[i];
+    if (flag == "--share") options.share = std::stof(argv[i]);
+    if (flag == "--noise") options.noise = std::stof(argv[i]);
+  }
+  return true;
 }
-int main(int argc, char** argv) {
-  std::size_t n = std::stoul(argv[1]);
-  std::string kind = argv[2];
-  std::size_t lists = argc > 3 ? std::stoul(argv[3]) : 0;
-  std::size_t routes = argc > 4 ? std::stoul(argv[4]) : 1000;
-  float mixw = argc > 5 ? std::stof(argv[5]) : 0.5f, noise = argc > 6 ? std::stof(argv[6]) : 0.4f;
-  std::uint32_t dim = 384;
-  std::vector<float> real;
-  {
-    std::ifstream f(argc > 7 ? argv[7] : "../shared/data/capdocs_minilm.d384.f32",
-                    std::ios::binary);
-    f.seekg(0, std::ios::end);
-    real.resize(std::size_t(f.tellg()) / 4);
-    f.seekg(0);
-    f.read((char*)real.data(), long(real.size() * 4));
+
+struct Clock {
+  static double read(clockid_t which) {
+    timespec time{};
+    (void)::clock_gettime(which, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
   }
-  std::size_t bases = real.size() / dim;
-  std::mt19937 random(1);
-  std::normal_distribution<float> g;
+  double wall = read(CLOCK_MONOTONIC);
+  double cpu = read(CLOCK_THREAD_CPUTIME_ID);
+  [[nodiscard]] double wall_s() const { return read(CLOCK_MONOTONIC) - wall; }
+  [[nodiscard]] double cpu_s() const { return read(CLOCK_THREAD_CPUTIME_ID) - cpu; }
+};
+
+// Of this process, in MB.
+double memory_mb(const char* which) {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.rfind(which, 0) == 0) return std::stod(line.substr(std::strlen(which) + 1)) / 1024;
+  }
+  return 0;
+}
+
+class Source {
+ public:
+  explicit Source(const Options& options) : options_(options) {
+    std::ifstream file(options.data, std::ios::binary | std::ios::ate);
+    real_.resize(static_cast<std::size_t>(std::max<long>(file.tellg(), 0)) / sizeof(float));
+    file.seekg(0);
+    file.read(reinterpret_cast<char*>(real_.data()),
+              static_cast<long>(real_.size() * sizeof(float)));
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal(0, 1.0F / std::sqrt(384.0F));
+    noise_.resize(std::size_t{1} << 22U);
+    for (float& value : noise_) value = normal(random);
+  }
+  [[nodiscard]] bool ready() const { return options_.iid || real_.size() >= 3 * dimension; }
+  [[nodiscard]] std::vector<float> vector(std::mt19937& random, std::size_t route) const {
+    const float* noise = noise_.data() + random() % (noise_.size() - dimension);
+    std::vector<float> out(noise, noise + dimension);
+    if (options_.iid) return out;
+    const std::size_t count = real_.size() / dimension;
+    const float* base = real_.data() + dimension * ((route * 7 + random() % 3) % count);
+    const float* other = real_.data() + dimension * (random() % count);
+    for (std::size_t j = 0; j < dimension; ++j) {
+      out[j] = base[j] + options_.share * other[j] + options_.noise * out[j];
+    }
+    return out;
+  }
+
+ private:
+  const Options& options_;
+  std::vector<float> real_;
+  std::vector<float> noise_;
+};
+
+std::shared_ptr<const RouteSet> make_set(const Options& options, const Source& source) {
+  std::mt19937 random(2);
   std::vector<std::shared_ptr<const RouteBlock>> blocks;
-  double t = now();
-  std::vector<float> noise_pool(1 << 22);
-  for (auto& v : noise_pool) v = g(random) / std::sqrt(384.f);
-  for (std::size_t r = 0; r < routes; ++r) {
-    RouteDefinition d;
-    d.id = std::to_string(1000000 + r);
-    std::size_t per = n / routes;
-    for (std::size_t i = 0; i < per; ++i) {
-      std::vector<float> v(dim);
-      const float* z = noise_pool.data() + random() % (noise_pool.size() - dim);
-      if (kind == "iid")
-        for (auto j = 0u; j < dim; ++j) v[j] = z[j] + 1e-9f;
-      else {
-        const float* b = real.data() + dim * ((r * 7 + random() % 3) % bases);
-        const float* c = real.data() + dim * (random() % bases);
-        for (auto j = 0u; j < dim; ++j) v[j] = b[j] + mixw * c[j] + noise * z[j];
-      }
-      d.utterances.push_back({"", std::move(v), "e"});
+  for (std::size_t r = 0; r < options.routes; ++r) {
+    RouteDefinition route;
+    route.id = std::to_string(1'000'000 + r);
+    for (std::size_t i = 0; i < options.vectors / options.routes; ++i) {
+      route.utterances.push_back({"", source.vector(random, r), "e"});
     }
-    blocks.push_back(build_route(d, dim));
+    blocks.push_back(build_route(route, dimension));
   }
-  std::printf("routes %.1fs bases %zu\n", now() - t, bases);
-  t = now();
-  auto set = build_route_set(std::move(blocks), dim);
-  std::printf("set %.1fs\n", now() - t);
-  t = now();
-  const Kernels& k = best_kernels();
-  if (!lists) lists = suitable_lists(n);
-  PartitionTrainer trainer(set, lists, k);
-  double worst = 0;
-  for (;;) {
-    double s = now();
-    bool more = trainer.step();
-    worst = std::max(worst, now() - s);
-    if (!more) break;
+  return build_route_set(std::move(blocks), dimension);
+}
+
+struct Asked {
+  std::vector<double> wall_ms;
+  std::vector<double> cpu_ms;
+  std::vector<std::string> routes;
+  void print(const char* name) {
+    std::sort(wall_ms.begin(), wall_ms.end());
+    std::sort(cpu_ms.begin(), cpu_ms.end());
+    const auto at = [](const std::vector<double>& values, std::size_t percent) {
+      return values[values.size() * percent / 100];
+    };
+    std::printf("%-20s p50 %7.3f ms (CPU %7.3f)   p99 %7.3f ms (CPU %7.3f)   %zu queries\n", name,
+                at(wall_ms, 50), at(cpu_ms, 50), at(wall_ms, 99), at(cpu_ms, 99), wall_ms.size());
   }
-  Matrix c = trainer.take_centroids();
-  std::printf("train %zu lists %.1fs worst step %.1fms\n", lists, now() - t, worst * 1e3);
-  t = now();
-  std::unordered_map<const UtteranceChunk*, ChunkLists> a;
-  std::vector<float> sums(lists);
-  std::vector<unsigned> cnt(lists);
-  for (auto& route : set->routes)
-    for (auto& chunk : route->chunks) {
-      auto l = std::make_shared<std::vector<std::uint16_t>>(chunk->size());
-      std::vector<float> p(chunk->size());
-      std::vector<const float*> rows;
-      for (std::size_t i = 0; i < chunk->size(); ++i) rows.push_back(chunk->vectors.row(i).data());
-      assign_to_nearest(k, c, rows, *l, p);
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        sums[(*l)[i]] += p[i];
-        ++cnt[(*l)[i]];
-      }
-      a[chunk.get()] = l;
-    }
-  for (std::size_t i = 0; i < lists; ++i) sums[i] /= float(std::max(cnt[i], 1u));
-  std::printf("assign %.1fs, largest list %u\n", now() - t,
-              *std::max_element(cnt.begin(), cnt.end()));
-  t = now();
-  auto il =
-      make_index_lists(*set, std::move(c), sums, [&](const UtteranceChunk& ch) { return a[&ch]; });
-  std::printf("lists %.3fs bytes %.2f MB\n", now() - t, double(il->memory_bytes()) / 1e6);
-  for (auto agg : {Aggregation::top_k_mean, Aggregation::max, Aggregation::prototype_mix}) {
-    t = now();
-    auto s = settings(dim, "e");
-    s.router.aggregation = agg;
-    RecallMeasure m(set, il, s.router, 0.99);
-    worst = 0;
-    for (;;) {
-      double b = now();
-      bool more = m.step();
-      worst = std::max(worst, now() - b);
-      if (!more) break;
-    }
-    auto q = m.quality();
-    std::printf("agg %d recall %.4f at least %.4f probe rows %zu of %u %.1fs worst step %.1fms\n",
-                int(agg), double(q.recall), double(q.recall_at_least), std::size_t(q.probe_rows),
-                q.sampled, now() - t, worst * 1e3);
-    auto view = make_index_view(il, *set, q.probe_rows);
-    Searcher se;
-    std::vector<double> ti;
-    Calibration cal = default_calibration(s.router);
-    double tscan = 0;
-    for (int i = 0; i < 1500; ++i) {
-      Matrix v(1, dim);
-      QuantisedQuery qq;
-      std::vector<float> x(dim);
-      const float* z = noise_pool.data() + random() % (noise_pool.size() - dim);
-      const float* b = real.data() + dim * (random() % bases);
-      const float* cc = real.data() + dim * (random() % bases);
-      for (auto j = 0u; j < dim; ++j)
-        x[j] = kind == "iid" ? z[j] : b[j] + mixw * cc[j] + noise * z[j];
-      (void)normalise(x, v.row(0));
-      qq.set(v.row(0));
-      QuerySignals sig;
-      sig.vector = v.data();
-      sig.codes = qq.view();
-      double b0 = now();
-      se.scan(*set, s.router, {&sig, 1}, view.get());
-      double b1 = now();
-      se.select(0);
-      auto best = se.best(cal, 4);
-      double b2 = now();
-      ti.push_back(b2 - b0);
-      tscan += b1 - b0;
-      if (best.empty()) return 1;
-    }
-    {
-      Matrix v(1, dim);
-      QuantisedQuery qq;
-      (void)normalise(std::span(real).first(dim), v.row(0));
-      qq.set(v.row(0));
-      QuerySignals sig;
-      sig.vector = v.data();
-      sig.codes = qq.view();
-      double best = 1e9;
-      for (int i = 0; i < 10; ++i) {
-        double b0 = now();
-        se.scan(*set, s.router, {&sig, 1});
-        best = std::min(best, now() - b0);
-      }
-      std::printf("   exact scan %.1f ns/row, index scan %.1f ns/row\n", best * 1e9 / double(n),
-                  tscan / 1500 * 1e9 / double(q.probe_rows));
-    }
-    std::sort(ti.begin(), ti.end());
-    std::printf("   p50 %.2f p99 %.2f max %.2f ms, scan share %.2f ms\n", ti[750] * 1e3,
-                ti[1485] * 1e3, ti.back() * 1e3, tscan / 1.5);
+};
+
+Asked ask(const Options& options, const Source& source, const RouteSnapshot& snapshot,
+          std::size_t count) {
+  const TenantBinding tenant = binding("acme");
+  TenantRouter router(tenant.context().tenant(), std::make_shared<RouteSnapshot>(snapshot));
+  std::mt19937 random(3);
+  Asked asked;
+  for (std::size_t i = 0; i < count + warm_up; ++i) {
+    const std::vector<float> vector = source.vector(random, random() % options.routes);
+    RouteQuery query;
+    query.embedding = vector;
+    query.alternatives_limit = 1;
+    const Clock clock;
+    const auto decision = router.route(tenant.context(), query);
+    if (i < warm_up) continue;
+    asked.wall_ms.push_back(clock.wall_s() * 1e3);
+    asked.cpu_ms.push_back(clock.cpu_s() * 1e3);
+    const bool has_route = decision && (!decision->is_fallback || !decision->alternatives.empty());
+    asked.routes.push_back(!has_route              ? std::string()
+                           : decision->is_fallback ? decision->alternatives[0].route
+                                                   : decision->route);
   }
+  return asked;
+}
+
+void report(const Options& options, const Source& source) {
+  RouteSnapshot snapshot;
+  snapshot.settings = settings(dimension, "e");
+  snapshot.settings.router.aggregation = Aggregation::top_k_mean;
+  snapshot.settings.router.index = VectorIndexKind::ivf;
+  snapshot.scoring = snapshot.settings.router;
+  snapshot.calibration = default_calibration(snapshot.scoring);
+  const Clock making;
+  snapshot.set = make_set(options, source);
+  std::printf("%zu vectors in %zu routes made in %.1f s, kernels %s\n",
+              snapshot.set->vector_count, snapshot.set->routes.size(), making.wall_s(),
+              best_kernels().name);
+  IndexKeeper keeper;
+  keeper.restore(options.directory + "/routes.index", options.directory + "/routes.vectors",
+                 snapshot);
+  const Clock building;
+  double longest_ms = 0;
+  std::size_t steps = 0;
+  for (bool more = true; more; ++steps) {
+    const Clock step;
+    more = keeper.improve(snapshot).more;
+    longest_ms = std::max(longest_ms, step.cpu_s() * 1e3);
+  }
+  keeper.place(snapshot);
+  const IndexStatus status = keeper.report()->get();
+  std::printf("built in %.1f s of CPU (%.1f s), %zu steps, the longest %.1f ms of CPU\n",
+              building.cpu_s(), building.wall_s(), steps, longest_ms);
+  std::printf("state %d %s\nrecall@1 %.4f, at least %.4f, of %u; %u lists, %llu rows a query\n",
+              static_cast<int>(status.state), status.reason.c_str(),
+              static_cast<double>(status.quality.recall),
+              static_cast<double>(status.quality.recall_at_least), status.quality.sampled,
+              status.lists, static_cast<unsigned long long>(status.quality.probe_rows));
+  (void)::malloc_trim(0);
+  const double codes_mb = static_cast<double>(options.vectors) * dimension / (1024 * 1024);
+  std::printf("int8 data %.0f MB, index %.1f MB; process: anonymous %.0f MB (%.2f of int8), "
+              "file-backed %.0f MB\n",
+              codes_mb, static_cast<double>(status.bytes) / (1024 * 1024), memory_mb("RssAnon:"),
+              memory_mb("RssAnon:") / codes_mb, memory_mb("RssFile:"));
+  Asked exact_asked;
+  {
+    RouteSnapshot exact = snapshot;
+    exact.index = nullptr;
+    exact_asked = ask(options, source, exact, 200);
+    exact_asked.print("exact");
+  }
+  if (snapshot.index == nullptr) return;
+  Asked asked = ask(options, source, snapshot, 4000);
+  asked.print("through the index");
+  std::size_t same = 0;
+  for (std::size_t i = 0; i < exact_asked.routes.size(); ++i) {
+    same += asked.routes[i] == exact_asked.routes[i] ? 1 : 0;
+  }
+  std::printf("%zu of %zu new queries got the route of the exact search\n", same,
+              exact_asked.routes.size());
+  RouteSnapshot again = snapshot;
+  again.index = nullptr;
+  IndexKeeper next;
+  const Clock restoring;
+  next.restore(options.directory + "/routes.index", options.directory + "/routes.vectors2", again);
+  std::printf("restored from the file in %.1f ms: %s\n", restoring.wall_s() * 1e3,
+              again.index != nullptr ? "ready" : "not");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // As the worker does.
+  (void)::mallopt(M_ARENA_MAX, 1);
+  (void)::mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+  (void)::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+  Options options;
+  if (!parse(argc, argv, options)) {
+    std::fprintf(stderr, "usage: index_bench DIRECTORY [--vectors N] [--routes N] [--data FILE] "
+                         "[--share S] [--noise S] [--iid]\n");
+    return 2;
+  }
+  const Source source(options);
+  if (!source.ready()) {
+    std::fprintf(stderr, "%s: no vectors\n", options.data.c_str());
+    return 1;
+  }
+  report(options, source);
+  return 0;
 }

@@ -1,13 +1,13 @@
 // A row-major matrix of floats whose rows begin on cache lines.
 //
 // Runs in: worker. Rows are padded with zeros to a multiple of 16 floats, so that a kernel needs no
-// tail.
+// tail. A large one has pages of its own, which a file can stand in for: the kernel may then drop
+// them and read them again.
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
+#include <cstdint>
 #include <memory>
-#include <new>
 #include <span>
 
 namespace tenantd {
@@ -19,18 +19,16 @@ inline constexpr std::size_t floats_per_line = 16;
   return (dimension + floats_per_line - 1) / floats_per_line * floats_per_line;
 }
 
+struct FreeMatrix {
+  std::size_t mapped_bytes = 0;  // 0: from the heap
+  void operator()(float* values) const noexcept;
+};
+
 class Matrix {
  public:
   Matrix() = default;
   // All zero. Throws std::bad_alloc, like every container.
-  Matrix(std::size_t rows, std::size_t dimension)
-      : rows_(rows), dimension_(dimension), stride_(padded_row(dimension)) {
-    if (rows * stride_ == 0) return;
-    void* memory = std::aligned_alloc(64, rows * stride_ * sizeof(float));
-    if (memory == nullptr) throw std::bad_alloc();
-    values_.reset(static_cast<float*>(memory));
-    std::uninitialized_fill_n(values_.get(), rows * stride_, 0.0F);
-  }
+  Matrix(std::size_t rows, std::size_t dimension);
 
   [[nodiscard]] std::size_t rows() const noexcept { return rows_; }
   [[nodiscard]] std::size_t dimension() const noexcept { return dimension_; }
@@ -44,14 +42,22 @@ class Matrix {
     return {values_.get() + i * stride_, dimension_};
   }
 
+  // Bytes on pages that are the matrix's own and no file's; 0: there are none.
+  [[nodiscard]] std::size_t movable_bytes() const noexcept {
+    return is_in_file_ ? 0 : values_.get_deleter().mapped_bytes;
+  }
+  // movable_bytes() of the file from `offset`, a multiple of the page size, on hold the same as the
+  // matrix and take the place of its pages, at the same address: who reads meanwhile sees no
+  // difference. They must not change while the matrix lives. One thread at a time. False: the
+  // kernel refuses, and nothing has changed.
+  [[nodiscard]] bool move_to_file(int fd, std::uint64_t offset) const noexcept;
+
  private:
-  struct Free {
-    void operator()(float* values) const noexcept { std::free(values); }
-  };
-  std::unique_ptr<float[], Free> values_;
+  std::unique_ptr<float[], FreeMatrix> values_;
   std::size_t rows_ = 0;
   std::size_t dimension_ = 0;
   std::size_t stride_ = 0;
+  mutable bool is_in_file_ = false;
 };
 
 }  // namespace tenantd

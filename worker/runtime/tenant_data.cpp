@@ -14,7 +14,7 @@ Result<TenantData> TenantData::open(const ExecutionContext& context, const std::
   auto editor = RouteEditor::open(context, *data.store, settings, shelf);
   if (!editor) return tl::unexpected(std::move(editor.error()));
   data.editor.emplace(std::move(*editor));
-  data.editor->keep_index(directory + "/routes.index");
+  data.editor->keep_index(directory);
   data.router = data.editor->make_router(context);
   return data;
 }

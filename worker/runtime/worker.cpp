@@ -154,8 +154,8 @@ void Worker::begin_background_work() {
     log_.write(LogLevel::info, "encoding all utterances again",
                {{"done", state.done}, {"total", state.total}});
   }
-  const bool builds_index = services_.index->get().state == IndexState::building;
-  if (state.total == 0 && !builds_index) return;
+  const bool wants_index = services_.settings.router.index == VectorIndexKind::ivf;
+  if (state.total == 0 && !wants_index) return;
   const Status begun = edits_.thread->submit([] { return EditThread::Completion([] {}); });
   if (!begun) {
     log_.write(LogLevel::error, "no work in the background", {{"reason", begun.error().message}});

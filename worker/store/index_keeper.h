@@ -1,4 +1,5 @@
 // A tenant's index beside its routes: built when nobody edits, kept in a file, told in the status.
+// With an index the floats of the vectors move into a file, too.
 //
 // Runs in: worker, editor thread (the main, before the loop runs, for restore()); the status is
 // read by the loop thread. A file that cannot be written or read costs a build, nothing else.
@@ -6,9 +7,11 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "worker/router/index/index_builder.h"
+#include "worker/store/vector_vault.h"
 
 namespace tenantd {
 
@@ -33,9 +36,9 @@ class IndexKeeper {
  public:
   IndexKeeper() : report_(std::make_shared<IndexReport>()) {}
 
-  // Reads `path`, where an earlier process may have left an index of `snapshot`, and sets its index
-  // then. From now on built indexes are kept there.
-  void restore(std::string path, RouteSnapshot& snapshot);
+  // Reads `index_path`, where an earlier process may have left an index of `snapshot`, and sets its
+  // index then. From now on built indexes are kept there, and floats in `vectors_path`.
+  void restore(std::string index_path, std::string vectors_path, RouteSnapshot& snapshot);
   // Sets the index that belongs to a snapshot which is about to be published.
   void place(RouteSnapshot& snapshot);
   // Some milliseconds of building. `more`: there is more to do. `has_news`: place() says something
@@ -49,8 +52,12 @@ class IndexKeeper {
   [[nodiscard]] std::shared_ptr<const IndexReport> report() const noexcept { return report_; }
 
  private:
+  [[nodiscard]] bool move_vectors(const RouteSnapshot& snapshot, std::size_t most_bytes);
+
   IndexBuilder builder_;
-  std::string path_;  // empty: nothing is kept
+  std::string path_;          // empty: nothing is kept
+  std::string vectors_path_;  // likewise
+  std::optional<VectorVault> vault_;
   std::shared_ptr<IndexReport> report_;
 };
 

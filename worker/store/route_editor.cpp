@@ -162,9 +162,9 @@ std::unique_ptr<TenantRouter> RouteEditor::make_router(const ExecutionContext& c
   return router;
 }
 
-void RouteEditor::keep_index(std::string index_file) {
+void RouteEditor::keep_index(const std::string& directory) {
   auto first = std::make_shared<RouteSnapshot>(*current_);
-  index_.restore(std::move(index_file), *first);
+  index_.restore(directory + "/routes.index", directory + "/routes.vectors", *first);
   current_ = std::move(first);
 }
 

@@ -35,9 +35,9 @@ class RouteEditor {
                                                 const TenantSettings& settings,
                                                 const EncoderShelf& shelf = EncoderShelf());
 
-  // Takes up the index of the tenant's vectors that `index_file` may hold and keeps it there.
+  // Takes up the index of the tenant's vectors that the directory may hold and keeps it there.
   // Before make_router().
-  void keep_index(std::string index_file);
+  void keep_index(const std::string& directory);
   // The router for this tenant, holding what open() read. Call once; the router is borrowed from
   // then on and must outlive the editor's last call.
   [[nodiscard]] std::unique_ptr<TenantRouter> make_router(const ExecutionContext& context);
