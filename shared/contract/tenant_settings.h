@@ -64,6 +64,6 @@ struct TenantSettings {
 };
 
 static_assert(std::is_trivially_copyable_v<TenantSettings>);
-static_assert(sizeof(RouterSettings) == 220 && sizeof(TenantSettings) == 320);
+static_assert(sizeof(RouterSettings) == 224 && sizeof(TenantSettings) == 320);
 
 }  // namespace tenantd
