@@ -162,27 +162,52 @@ void Worker::begin_background_work() {
   }
 }
 
+// One job an edit, so that all are counted; the first of those that wait does the work of all.
 Status Worker::submit_edit(EditJob job) {
   if (!edits_.data.editor) return fail(store_degraded_error(services_.store));
-  auto shared = std::make_shared<EditJob>(std::move(job));
-  const std::uint32_t most = services_.settings.max_concurrent_requests;
-  return edits_.thread->submit(
-      [this, shared]() -> EditThread::Completion {
-        EditResult result{shared->attachment_id, shared->request_id, RoutesEdited{}};
-        if (shared->deadline_ns != 0 && shared->deadline_ns <= monotonic_ns()) {
-          result.edited = fail(ErrorCode::deadline_exceeded, "the deadline passed in the queue");
-        } else {
-          const auto outcome = edits_.data.editor->apply(*shared->context, shared->edits);
-          if (outcome) {
-            result.edited =
-                RoutesEdited{outcome->snapshot_version, outcome->routes, outcome->utterances};
-          } else {
-            result.edited = tl::unexpected(outcome.error());
-          }
-        }
-        return [this, result = std::move(result)] { on_edit_done(result); };
-      },
-      most);
+  // Nobody takes it before it is known to have a job.
+  const std::lock_guard lock(edits_.mutex);
+  edits_.waiting.push_back(std::move(job));
+  Status submitted = edits_.thread->submit([this] { return apply_waiting_edits(); },
+                                           services_.settings.max_concurrent_requests);
+  if (!submitted) edits_.waiting.pop_back();
+  return submitted;
+}
+
+// Editor thread.
+EditThread::Completion Worker::apply_waiting_edits() {
+  std::deque<EditJob> jobs;
+  {
+    const std::lock_guard lock(edits_.mutex);
+    jobs.swap(edits_.waiting);
+  }
+  std::vector<EditResult> results;
+  std::vector<std::vector<RouteEdit>> batches;
+  std::vector<std::size_t> asked;  // the result of each batch
+  for (EditJob& job : jobs) {
+    results.push_back({job.attachment_id, job.request_id, RoutesEdited{}});
+    if (job.deadline_ns != 0 && job.deadline_ns <= monotonic_ns()) {
+      results.back().edited =
+          fail(ErrorCode::deadline_exceeded, "the deadline passed in the queue");
+      continue;
+    }
+    asked.push_back(results.size() - 1);
+    batches.push_back(std::move(job.edits));
+  }
+  const auto outcomes = edits_.data.editor->apply_all(binding_.context(), batches);
+  for (std::size_t b = 0; b < outcomes.size(); ++b) {
+    Result<RoutesEdited>& edited = results[asked[b]].edited;
+    if (outcomes[b]) {
+      edited =
+          RoutesEdited{outcomes[b]->snapshot_version, outcomes[b]->routes, outcomes[b]->utterances};
+    } else {
+      edited = tl::unexpected(outcomes[b].error());
+    }
+  }
+  return [this, results = std::move(results)] {
+    for (const EditResult& result : results) on_edit_done(result);
+    finish_when_idle();
+  };
 }
 
 void Worker::on_edit_done(const EditResult& result) {

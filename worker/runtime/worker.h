@@ -4,7 +4,9 @@
 // does not keep the worker from serving: it says why in its status and in every answer.
 #pragma once
 
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -49,6 +51,8 @@ class Worker {
   // The editor thread and what it works on, ended in this order.
   struct Edits {
     TenantData data;
+    std::mutex mutex;
+    std::deque<EditJob> waiting;  // guarded by mutex
     std::optional<EditThread> thread;
     [[nodiscard]] bool idle() const noexcept { return !thread || thread->in_flight() == 0; }
   };
@@ -60,6 +64,7 @@ class Worker {
   [[nodiscard]] EditThread::Idle work_while_idle();
   void begin_background_work();
   [[nodiscard]] Status submit_edit(EditJob job);
+  [[nodiscard]] EditThread::Completion apply_waiting_edits();
   void on_edit_done(const EditResult& result);
   void apply_settings(const TenantSettings& settings);
   void check_store_health();

@@ -1,6 +1,7 @@
 #include "worker/store/route_editor.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -185,13 +186,61 @@ Status RouteEditor::publish(const ExecutionContext& context, std::shared_ptr<Rou
 
 Result<EditOutcome> RouteEditor::apply(const ExecutionContext& context,
                                        std::span<RouteEdit> edits) {
-  if (edits.empty()) return fail(ErrorCode::invalid_argument, "the batch holds no edit");
   Blocks blocks = current_->set->routes;
+  if (Status status = prepare(edits, blocks); !status) return fail(status.error());
+  return commit(context, edits, std::move(blocks));
+}
+
+std::vector<Result<EditOutcome>> RouteEditor::apply_all(const ExecutionContext& context,
+                                                        std::span<std::vector<RouteEdit>> batches) {
+  struct Range {
+    std::size_t batch;
+    std::size_t first;
+    std::size_t count;
+  };
+  std::vector<Result<EditOutcome>> outcomes(batches.size(), EditOutcome{});
+  std::vector<Range> prepared;
+  std::vector<RouteEdit> all;
+  Blocks blocks = current_->set->routes;
+  // Re-encoding takes no vector, not even one that was made here for a first attempt.
+  const bool together = batches.size() > 1 && !reencoding_;
+  for (std::size_t b = 0; b < batches.size(); ++b) {
+    if (!together) {
+      outcomes[b] = apply(context, batches[b]);
+      continue;
+    }
+    Blocks next = blocks;
+    if (Status status = prepare(batches[b], next); !status) {
+      outcomes[b] = fail(status.error());
+      continue;
+    }
+    blocks = std::move(next);
+    prepared.push_back({b, all.size(), batches[b].size()});
+    std::ranges::move(batches[b], std::back_inserter(all));
+  }
+  if (prepared.empty()) return outcomes;
+  const Result<EditOutcome> outcome = commit(context, all, std::move(blocks));
+  for (const Range& range : prepared) {
+    // Who of them cannot be stored shows when each is by itself.
+    outcomes[range.batch] = outcome || prepared.size() == 1
+                                ? outcome
+                                : apply(context, std::span(all).subspan(range.first, range.count));
+  }
+  return outcomes;
+}
+
+// Validates, encodes and makes the blocks of `edits` in `blocks`, which is of no use on failure.
+Status RouteEditor::prepare(std::span<RouteEdit> edits, Blocks& blocks) {
+  if (edits.empty()) return fail(ErrorCode::invalid_argument, "the batch holds no edit");
   for (RouteEdit& edit : edits) {
     if (Status status = complete(edit); !status) return about_route(status.error(), edit.route);
-    if (Status status = stage(edit, blocks); !status) return fail(status.error());
+    if (Status status = stage(edit, blocks); !status) return status;
   }
-  if (Status status = check_limits(blocks); !status) return fail(status.error());
+  return check_limits(blocks);
+}
+
+Result<EditOutcome> RouteEditor::commit(const ExecutionContext& context,
+                                        std::span<const RouteEdit> edits, Blocks blocks) {
   auto set = build_route_set(std::move(blocks), current_->set->dimension, current_->set.get());
   if (Status status = check_rule_limits(set->rules.get()); !status) return fail(status.error());
   if (set->mixed_encoders && !current_->set->mixed_encoders) {

@@ -49,6 +49,10 @@ class RouteEditor {
   // unavailable (an embedding, while all are made anew); store_degraded; no_tenant.
   [[nodiscard]] Result<EditOutcome> apply(const ExecutionContext& context,
                                           std::span<RouteEdit> edits);
+  // The same for several batches that wait at once, each all or none by itself, in their order: one
+  // transaction and one snapshot for those that can be applied. Takes what is in `batches`.
+  [[nodiscard]] std::vector<Result<EditOutcome>> apply_all(
+      const ExecutionContext& context, std::span<std::vector<RouteEdit>> batches);
   // Live change of threshold, fallback, weights, aggregation, limits. No vector is touched. Errors:
   // invalid_argument; unsupported (another dimension or encoder needs a new generation); no_tenant.
   [[nodiscard]] Status apply_settings(const ExecutionContext& context,
@@ -84,6 +88,9 @@ class RouteEditor {
                                            std::uint32_t dimension);
   void begin_reencoding(const ExecutionContext& context, EncoderPtr target);
   [[nodiscard]] Status take_over(const ExecutionContext& context);
+  [[nodiscard]] Status prepare(std::span<RouteEdit> edits, Blocks& blocks);
+  [[nodiscard]] Result<EditOutcome> commit(const ExecutionContext& context,
+                                           std::span<const RouteEdit> edits, Blocks blocks);
   [[nodiscard]] Status complete(RouteEdit& edit);
   [[nodiscard]] Status complete(Utterance& utterance);
   [[nodiscard]] Status stage(const RouteEdit& edit, Blocks& blocks) const;

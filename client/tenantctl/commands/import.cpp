@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "client/tenantctl/commands/context.h"
+#include "client/tenantctl/routes/batch_sender.h"
 #include "client/tenantctl/routes/edit_batches.h"
 #include "client/tenantctl/routes/route_lines.h"
 
@@ -95,9 +96,9 @@ class EmbeddingRows {
 
 class Importer {
  public:
-  Importer(Client& client, bool silent)
-      : client_(client),
-        limits_(batch_limits(client.welcome().max_batch_size)),
+  Importer(AsyncClient client, std::uint32_t max_batch_size, bool silent)
+      : sender_(std::move(client)),
+        limits_(batch_limits(max_batch_size)),
         batcher_(limits_),
         progress_(silent) {}
 
@@ -121,25 +122,33 @@ class Importer {
   }
   Status flush() {
     if (batcher_.empty()) return {};
-    const auto edited = client_.edit_routes(batcher_.take());
-    if (!edited) return at_lines(edited.error(), file_name_, first_line_, last_line_);
+    const auto failed = sender_.send(batcher_.take(), {first_line_, last_line_});
+    if (failed) return at_lines(*failed);
     progress_.show(totals_);
     return {};
+  }
+  Status finish() {
+    if (Status sent = flush(); !sent) return sent;
+    const auto failed = sender_.finish();
+    return failed ? Status(at_lines(*failed)) : Status();
   }
   [[nodiscard]] const Totals& totals() const noexcept { return totals_; }
 
  private:
+  tl::unexpected<Error> at_lines(const SendFailure& failure) const {
+    return at_lines(failure.error, file_name_, failure.lines.first, failure.lines.last);
+  }
   static tl::unexpected<Error> at_lines(Error error, const std::string& file, std::uint32_t first,
                                         std::uint32_t last) {
     error.file = file;
     error.line = first;
     if (first != last && error.hint.empty()) {
       error.hint = "lines " + std::to_string(first) + " to " + std::to_string(last) +
-                   " were sent together, none was taken; lines before were";
+                   " were sent together, none was taken; lines before were, some behind may be";
     }
     return fail(std::move(error));
   }
-  Client& client_;
+  BatchSender sender_;
   BatchLimits limits_;
   EditBatcher batcher_;
   Progress progress_;
@@ -165,7 +174,7 @@ Status import_all(RouteLineReader& reader, Importer& importer, const ImportOptio
   if (rows) {
     if (Status finished = rows->finish(); !finished) return finished;
   }
-  return importer.flush();
+  return importer.finish();
 }
 
 Result<int> import_routes(const Context& context, const ImportOptions& options) {
@@ -182,11 +191,21 @@ Result<int> import_routes(const Context& context, const ImportOptions& options) 
   }
   RouteLineReader reader(options.file == "-" ? std::cin : opened,
                          options.file == "-" ? "(standard input)" : options.file);
-  auto client = context.connect(options.tenant);
+  std::uint32_t max_batch_size = 0;
+  {
+    const auto client = context.connect(options.tenant);
+    if (!client) return fail(client.error());
+    max_batch_size = client->welcome().max_batch_size;
+  }
+  auto connect = context.connect_options();
+  if (!connect) return fail(connect.error());
+  AsyncOptions async;
+  async.connect = std::move(*connect);
+  auto client = AsyncClient::open(options.tenant, std::move(async));
   if (!client) return fail(client.error());
   Totals totals;
   {
-    Importer importer(*client, context.options.json);
+    Importer importer(std::move(*client), max_batch_size, context.options.json);
     if (Status done = import_all(reader, importer, options); !done) return fail(done.error());
     totals = importer.totals();
   }
