@@ -23,7 +23,7 @@ Status check_request(const RouteRequest& request) {
   if (request.alternatives > max_alternatives_per_reply) {
     return fail_field("alternatives", "at most 64");
   }
-  if (request.limit > max_answers_per_reply) return invalid("limit", "at most 64");
+  if (request.limit > max_answers_per_reply) return fail_field("limit", "at most 64");
   return check_attributes(request);
 }
 
@@ -46,7 +46,7 @@ Result<RouteReply> handle_route(HandlerServices& services, const ExecutionContex
   if (request.alternatives > max_alternatives_per_reply) {
     return fail_field("alternatives", "at most 64");
   }
-  if (request.limit > max_answers_per_reply) return invalid("limit", "at most 64");
+  if (request.limit > max_answers_per_reply) return fail_field("limit", "at most 64");
   if (services.router == nullptr) return fail(store_degraded_error(services.store));
   auto decision = services.router->route(context, to_query(request));
   if (!decision) return tl::unexpected(std::move(decision.error()));
