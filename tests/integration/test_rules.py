@@ -22,6 +22,7 @@ class Rules(DaemonTest):
         for route in ("billing", "shipping", "account"):
             daemon.ctl("routes", "remove", "acme", route)
         lines = "".join(json.dumps(route) + "\n" for route in ROUTES)
+        lines = "".join(json.dumps(route) + "\n" for route in ROUTES)
         daemon.ctl("routes", "import", "acme", "-", stdin=lines)
         return daemon
 

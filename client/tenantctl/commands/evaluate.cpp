@@ -114,6 +114,8 @@ Result<int> lint(const Context& context, const std::string& tenant, const LintLi
   std::vector<std::string> names;
   std::vector<LintUtterance> utterances;
   for (RouteListing& listing : page->routes) {
+    // Rules alone find it: there is nothing to compare.
+    if (listing.route.utterances.empty() && !listing.route.rules.empty()) continue;
     const auto route = static_cast<std::uint32_t>(names.size());
     names.push_back(listing.route.id);
     for (UtteranceMessage& utterance : listing.route.utterances) {

@@ -62,6 +62,7 @@ struct World {
     RouteDefinition made;
     made.id = id;
     if (random() % 16 == 0) made.aggregation = static_cast<Aggregation>(random() % 5);
+    if (random() % 8 == 0) made.priority = static_cast<std::int32_t>(random() % 3) - 1;
     for (std::size_t n = 1 + random() % most; n > 0; --n) made.utterances.push_back(utterance());
     return made;
   }
@@ -72,10 +73,22 @@ struct Query {
   QuantisedQuery codes;
   TokenList words;
   std::vector<QueryWord> distinct;
+  std::vector<RuleEvidence> evidence;
+  std::vector<std::uint8_t> allowed;
   QuerySignals signals;
 };
 
-void make_query(World& world, Query& query) {
+void make_query(World& world, std::size_t routes, Query& query) {
+  if (world.random() % 3 == 0) {
+    for (std::size_t r = world.random() % 5; r < routes; r += 1 + world.random() % 9) {
+      query.evidence.push_back({static_cast<std::uint32_t>(r), 0.5F});
+    }
+    query.signals.evidence = query.evidence;
+  }
+  if (world.random() % 3 == 0) {
+    for (std::size_t r = 0; r < routes; ++r) query.allowed.push_back(world.random() % 3 != 0);
+    query.signals.allowed = query.allowed.data();
+  }
   if (world.random() % 6 != 0) {
     REQUIRE(normalise(world.vector(), query.vector.row(0)));
     query.codes.set(query.vector.row(0));
@@ -101,10 +114,19 @@ std::vector<RankedRoute> rank_all(const RouteSnapshot& current, const QuerySigna
     if (only == ScoreMode::dense) signals.has_lexical = false;
     if (only == ScoreMode::lexical) signals.has_dense = false;
     const FusedScore fused = fuse(signals, current.scoring);
-    if (fused.mode == ScoreMode::none || (only && fused.mode != *only)) continue;
-    ranked.push_back({r, current.calibration.logit(fused), fused, signals});
+    if (query.allowed != nullptr && query.allowed[r] == 0) continue;
+    const bool has_rules =
+        !only && std::ranges::find(query.evidence, r, &RuleEvidence::route) != query.evidence.end();
+    const bool has_signal = fused.mode != ScoreMode::none && (!only || fused.mode == *only);
+    if (!has_signal && !has_rules) continue;
+    float logit = has_signal ? current.calibration.logit(fused) : 0.0F;
+    if (has_rules) logit += current.scoring.rule_weight * 4.0F * 0.5F;
+    ranked.push_back({r, logit, fused, signals});
   }
-  std::ranges::stable_sort(ranked, std::greater<>(), &RankedRoute::logit);
+  std::ranges::stable_sort(ranked, [&current](const RankedRoute& a, const RankedRoute& b) {
+    if (a.logit != b.logit) return a.logit > b.logit;
+    return current.set->routes[a.route]->priority > current.set->routes[b.route]->priority;
+  });
   return ranked;
 }
 
@@ -125,7 +147,7 @@ void check_search(World& world, const RouteSnapshot& current) {
   std::vector<Query> queries(batch);
   std::vector<QuerySignals> signals;
   for (Query& query : queries) {
-    make_query(world, query);
+    make_query(world, current.set->routes.size(), query);
     signals.push_back(query.signals);
   }
   for (const Kernels& kernels : all_ways()) {
