@@ -39,8 +39,7 @@ def route_payload(text, embedding=(), alternatives=0):
     head = packed(text) + struct.pack("<I", len(embedding))
     head += b"\0" * (-len(head) % 4)  # floats start at a multiple of four
     return (head + struct.pack(f"<{len(embedding)}f", *embedding) + packed("") +
-            struct.pack("<IB", alternatives, 0) + packed("") + packed("")
-            + struct.pack("<4I", 0, 1, 0, 0))
+            struct.pack("<IB", alternatives, 0) + packed("") * 2 + struct.pack("<4I", 0, 1, 0, 0))
 
 
 class StreamClient:
@@ -87,7 +86,7 @@ class StreamClient:
             kind, request_id, payload = self.frame()
             if kind == ROUTE_REPLY:
                 route, end = take_text(payload, 0)
-                confidence, _, _, _, is_fallback = struct.unpack_from("<ffff?", payload, end)
+                confidence, _, _, _, _, is_fallback = struct.unpack_from("<fffff?", payload, end)
                 answers[request_id] = (route, confidence, is_fallback)
             elif kind == ERROR:
                 answers[request_id] = ServerError(payload)

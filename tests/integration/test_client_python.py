@@ -139,7 +139,7 @@ class PythonClient(DaemonTest):
             self.assertEqual((hard.route, hard.confidence), ("human", 1.0))
             self.assertEqual(hard.rules, (tenantd.MatchedRule("human", route.rules[1]),))
             several = router.route("where is my invoice or parcel", limit=4, alternatives=0)
-            self.assertEqual(len(several.also), 3)
+            self.assertEqual(len(several.also), 2)  # nothing speaks for "human"
             one = router.route("where is my invoice", routes=["shipping"], alternatives=9)
             self.assertEqual((one.route, one.alternatives), ("shipping", ()))
             self.assertEqual(router.route("an operator", tags=["people"]).route, "human")
