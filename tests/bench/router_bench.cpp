@@ -1,10 +1,11 @@
 // Latency of TenantRouter::route() and route_batch(), whole calls on one thread, beside a floor of
 // the same run and, where it is installed, FAISS; and the cost of edits.
 //
-// `router_bench [--vectors N]... [--edits]`: medians in microseconds over vectors of 384 random
-// floats in routes of 20 utterances of 8 words. "floor" only reads as many bytes and multiplies
-// them, with AVX-512 VNNI; "fp32" multiplies all floats with the kernel that the router uses. Pin
-// it to one core. With --edits also an import of 100,000 vectors, with queries running beside it.
+// `router_bench [--vectors N]... [--only PART] [--edits]`: microseconds over vectors of 384 random
+// floats in routes of 20 utterances of 8 words; --only keeps the calls with PART in their names.
+// "floor" only reads as many bytes and multiplies them, with AVX-512 VNNI where the CPU has it, else
+// with AVX2; "fp32" multiplies all floats with the kernel that the router uses. Pin it to one core.
+// With --edits also an import of 100,000 vectors, with queries running beside a smaller one.
 #include <algorithm>
 #include <atomic>
 #include <chrono>

@@ -138,6 +138,7 @@ std::shared_ptr<const RouteBlock> build_route(const RouteDefinition& route,
   block->rules = route.rules;
   append(*block, route.utterances, dimension);
   if (block->chunks.empty()) block->chunks.push_back(make_chunk(nullptr, {}, {}, dimension));
+  block->count_memory();
   return block;
 }
 
@@ -159,7 +160,28 @@ std::shared_ptr<const RouteBlock> append_utterances(const RouteBlock& base,
   block->text_count = base.text_count;
   block->vector_sum = base.vector_sum;
   append(*block, added, dimension);
+  block->count_memory();
   return block;
+}
+
+void RouteBlock::count_memory() noexcept {
+  // Beside the text: the string, its length, and the sum that a search keeps for it.
+  constexpr std::size_t bytes_an_utterance = sizeof(std::string) + 16;
+  // In the chunk, and in the segment once more with what a search needs at hand.
+  constexpr std::size_t bytes_a_word = 2 * (sizeof(std::uint64_t) + sizeof(std::uint32_t)) + 32;
+  constexpr std::size_t bytes_a_use = sizeof(ChunkPosting) + 16;
+  std::size_t bytes = sizeof *this + id.size() + description.size() + metadata.size();
+  for (const std::string& tag : tags) bytes += sizeof tag + tag.size();
+  for (const auto& chunk : chunks) {
+    const std::size_t code_bytes =
+        chunk->vectors.rows() > 0 ? padded_codes(chunk->vectors.dimension()) + 16 : 0;
+    bytes += sizeof *chunk + chunk->encoder.size();
+    bytes += chunk->vectors.rows() * (chunk->vectors.stride() * sizeof(float) + code_bytes);
+    bytes += chunk->words.size() * bytes_a_word + chunk->postings.size() * bytes_a_use;
+    for (const std::string& text : chunk->texts) bytes += bytes_an_utterance + text.size();
+  }
+  bytes += vector_sum.size() * (sizeof(double) + sizeof(float) + 2);
+  memory_bytes_ = bytes;
 }
 
 RouteDefinition RouteBlock::definition(bool with_vectors) const {

@@ -58,12 +58,20 @@ struct RouteBlock {
   QuantisedRows centroid_codes;    // likewise
   float mean_length = 0;           // of vector_sum / vector_count: the mean is that of centroid
 
+  // What the route takes in memory with its part of the indexes, about: bytes of values, not of the
+  // allocator's own.
+  [[nodiscard]] std::size_t memory_bytes() const noexcept { return memory_bytes_; }
+  void count_memory() noexcept;
+
   // Everything that the route was made of; vectors come back normalised. `with_vectors` false
   // leaves embeddings empty and names their encoder only.
   [[nodiscard]] RouteDefinition definition(bool with_vectors) const;
   [[nodiscard]] const std::string& text_of(std::size_t utterance) const;
   // Row `row` of the utterances that have a vector.
   [[nodiscard]] const float* vector_of(std::size_t row) const noexcept;
+
+ private:
+  std::size_t memory_bytes_ = 0;
 };
 
 // `route` is valid and each of its embeddings has `dimension` floats or none.

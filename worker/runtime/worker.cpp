@@ -112,6 +112,7 @@ void Worker::try_open() {
   }
   if (data) {
     edits_.data = std::move(*data);
+    edits_.data.editor->limit_memory(options_.spec.memory_max_bytes);
     services_.router = edits_.data.router.get();
   } else {
     services_.store = {true, data.error().message};

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <limits>
 #include <utility>
 
 #include "worker/router/validate.h"
@@ -364,27 +363,6 @@ Status RouteEditor::stage(const RouteEdit& edit, Blocks& blocks) const {
   } else {
     blocks[static_cast<std::size_t>(index)] =
         append_utterances(**position, edit.route.utterances, dimension);
-  }
-  return {};
-}
-
-Status RouteEditor::check_limits(const Blocks& blocks) const {
-  const TenantSettings& settings = current_->settings;
-  const RouteSet& set = *current_->set;
-  std::uint64_t utterances = 0;
-  for (const auto& block : blocks) utterances += block->utterance_count;
-  // A limit that was lowered below what exists does not forbid edits that don't grow.
-  if (blocks.size() > settings.max_routes && blocks.size() > set.routes.size()) {
-    return fail(ErrorCode::resource_exhausted,
-                "max_routes is " + std::to_string(settings.max_routes));
-  }
-  const bool grows = utterances > set.utterance_count();
-  if (utterances > settings.max_embeddings && grows) {
-    return fail(ErrorCode::resource_exhausted,
-                "max_embeddings is " + std::to_string(settings.max_embeddings));
-  }
-  if (utterances >= std::numeric_limits<std::uint32_t>::max()) {
-    return fail(ErrorCode::resource_exhausted, "a router holds at most 2^32 - 2 utterances");
   }
   return {};
 }

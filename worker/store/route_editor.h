@@ -38,6 +38,9 @@ class RouteEditor {
   // Takes up the index of the tenant's vectors that the directory may hold and keeps it there.
   // Before make_router().
   void keep_index(const std::string& directory);
+  // Edits that would let the routes grow beyond what a process of `memory_max_bytes` has room for
+  // are refused from now on (resource_exhausted); 0: unknown, none is.
+  void limit_memory(std::uint64_t memory_max_bytes) noexcept;
   // The router for this tenant, holding what open() read. Call once; the router is borrowed from
   // then on and must outlive the editor's last call.
   [[nodiscard]] std::unique_ptr<TenantRouter> make_router(const ExecutionContext& context);
@@ -107,6 +110,7 @@ class RouteEditor {
   std::shared_ptr<ReencodingProgress> progress_;
   Searcher searcher_;
   IndexKeeper index_;
+  std::uint64_t memory_for_routes_ = 0;  // bytes; 0: no bound
 };
 
 }  // namespace tenantd

@@ -1,6 +1,7 @@
 #include "worker/store/route_editor.h"
 
 #include <doctest/doctest.h>
+#include <malloc.h>
 
 #include <limits>
 #include <map>
@@ -253,4 +254,82 @@ TEST_CASE("large sets are recalibrated when they grew, and when asked to settle"
   CHECK(bench.editor.settle(tenant.context()).value());
   CHECK(bench.now()->calibration.fitted_utterances == 620);
   CHECK_FALSE(bench.editor.settle(tenant.context()).value());
+}
+
+TEST_CASE("batches that wait together are one transaction, each all or none") {
+  Bench bench;
+  const std::uint64_t before = bench.now()->version;
+  const auto put = [](std::string id, unsigned seed) {
+    return RouteEdit{RouteEditKind::put, sample_route(std::move(id), dimension, 3, seed)};
+  };
+  std::vector<std::vector<RouteEdit>> batches(5);
+  batches[0] = {put("a", 1), put("b", 2)};
+  batches[1] = {put("never", 3), {RouteEditKind::remove, text_only("missing", {})}};
+  batches[2] = {{RouteEditKind::add_utterances, sample_route("a", dimension, 2, 4)}};
+  batches[3] = {};
+  batches[4] = {{RouteEditKind::remove, text_only("b", {})}, put("c", 5)};
+  const auto outcomes = bench.editor.apply_all(tenant.context(), batches);
+  REQUIRE(outcomes.size() == 5);
+  CHECK(outcomes[1].error().code == ErrorCode::not_found);
+  CHECK(outcomes[3].error().code == ErrorCode::invalid_argument);
+  for (const std::size_t good : {0U, 2U, 4U}) {
+    REQUIRE(outcomes[good]);
+    CHECK(outcomes[good]->snapshot_version == before + 1);
+    CHECK(outcomes[good]->routes == 2);
+  }
+  const SnapshotPtr now = bench.now();
+  CHECK(now->version == before + 1);
+  REQUIRE(now->set->routes.size() == 2);
+  CHECK(now->set->routes[0]->utterance_count == 5);
+  CHECK(now->set->routes[1]->id == "c");
+  const auto stored = load_all(*bench.store);
+  REQUIRE(stored);
+  REQUIRE(stored->size() == 2);
+  CHECK((*stored)[0].utterances.size() == 5);
+}
+
+TEST_CASE("a batch that cannot be stored with the others does not take them along") {
+  Bench bench;
+  std::vector<std::vector<RouteEdit>> batches(3);
+  for (unsigned b = 0; b < 3; ++b) {
+    batches[b] = {{RouteEditKind::put, sample_route(std::to_string(b), dimension, 3, b)}};
+  }
+  for (Utterance& utterance : batches[1][0].route.utterances) utterance.encoder = "other";
+  const auto outcomes = bench.editor.apply_all(tenant.context(), batches);
+  CHECK(outcomes[0]);
+  CHECK(outcomes[1].error().code == ErrorCode::encoder_mismatch);
+  CHECK(outcomes[2]);
+  CHECK(bench.now()->set->routes.size() == 2);
+  CHECK(load_all(*bench.store)->size() == 2);
+}
+
+TEST_CASE("edits are refused before memory is short, and removals are not") {
+  Bench bench;
+  constexpr std::uint64_t memory_max = 16U << 20U;
+  bench.editor.limit_memory(memory_max);
+  const std::size_t heap_before = ::mallinfo2().uordblks + ::mallinfo2().hblkhd;
+  Result<EditOutcome> outcome = EditOutcome{};
+  std::size_t added = 0;
+  for (unsigned i = 0; outcome && i < 100; ++i) {
+    outcome =
+        bench.edit(RouteEditKind::add, sample_route(std::to_string(1000 + i), dimension, 1000, i));
+    if (outcome) ++added;
+  }
+  REQUIRE_FALSE(outcome);
+  CHECK(outcome.error().code == ErrorCode::resource_exhausted);
+  CHECK(outcome.error().field == "resources.memory_max");
+  CHECK(bench.now()->set->routes.size() == added);
+  CHECK(load_all(*bench.store)->size() == added);
+  std::size_t counted = 0;
+  for (const auto& route : bench.now()->set->routes) counted += route->memory_bytes();
+  CHECK(counted <= memory_max);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  // Beside what is counted: scratch of searches and the cache of the database.
+  const std::size_t heap = ::mallinfo2().uordblks + ::mallinfo2().hblkhd - heap_before;
+  MESSAGE("counted ", counted, " bytes, the heap grew by ", heap);
+  CHECK(heap < memory_max);
+  CHECK(heap > counted / 2);
+#endif
+  REQUIRE(bench.edit(RouteEditKind::remove, text_only("1000", {})));
+  CHECK(bench.edit(RouteEditKind::add, sample_route("tiny", dimension, 1, 7)));
 }
