@@ -163,52 +163,53 @@ void Worker::begin_background_work() {
   }
 }
 
-// One job an edit, so that all are counted; the first of those that wait does the work of all.
+// One job an edit, answered in its own turn, so that all are counted; the first of those that wait
+// does the work of all.
 Status Worker::submit_edit(EditJob job) {
   if (!edits_.data.editor) return fail(store_degraded_error(services_.store));
+  auto edit = std::make_shared<WaitingEdit>(WaitingEdit{std::move(job), std::nullopt});
   // Nobody takes it before it is known to have a job.
   const std::lock_guard lock(edits_.mutex);
-  edits_.waiting.push_back(std::move(job));
-  Status submitted = edits_.thread->submit([this] { return apply_waiting_edits(); },
-                                           services_.settings.max_concurrent_requests);
+  edits_.waiting.push_back(edit);
+  Status submitted = edits_.thread->submit(
+      [this, edit]() -> EditThread::Completion {
+        if (!edit->result) apply_waiting_edits();
+        return [this, edit] { on_edit_done(*edit->result); };
+      },
+      services_.settings.max_concurrent_requests);
   if (!submitted) edits_.waiting.pop_back();
   return submitted;
 }
 
-// Editor thread.
-EditThread::Completion Worker::apply_waiting_edits() {
-  std::deque<EditJob> jobs;
+// Editor thread. Leaves a result in each.
+void Worker::apply_waiting_edits() {
+  std::deque<std::shared_ptr<WaitingEdit>> edits;
   {
     const std::lock_guard lock(edits_.mutex);
-    jobs.swap(edits_.waiting);
+    edits.swap(edits_.waiting);
   }
-  std::vector<EditResult> results;
   std::vector<std::vector<RouteEdit>> batches;
-  std::vector<std::size_t> asked;  // the result of each batch
-  for (EditJob& job : jobs) {
-    results.push_back({job.attachment_id, job.request_id, RoutesEdited{}});
+  std::vector<EditResult*> asked;  // the result of each batch
+  for (const auto& edit : edits) {
+    EditJob& job = edit->job;
+    edit->result = EditResult{job.attachment_id, job.request_id, RoutesEdited{}};
     if (job.deadline_ns != 0 && job.deadline_ns <= monotonic_ns()) {
-      results.back().edited =
-          fail(ErrorCode::deadline_exceeded, "the deadline passed in the queue");
+      edit->result->edited = fail(ErrorCode::deadline_exceeded, "the deadline passed in the queue");
       continue;
     }
-    asked.push_back(results.size() - 1);
+    asked.push_back(&*edit->result);
     batches.push_back(std::move(job.edits));
   }
   const auto outcomes = edits_.data.editor->apply_all(binding_.context(), batches);
   for (std::size_t b = 0; b < outcomes.size(); ++b) {
-    Result<RoutesEdited>& edited = results[asked[b]].edited;
-    if (outcomes[b]) {
-      edited =
-          RoutesEdited{outcomes[b]->snapshot_version, outcomes[b]->routes, outcomes[b]->utterances};
+    const auto& outcome = outcomes[b];
+    if (outcome) {
+      asked[b]->edited =
+          RoutesEdited{outcome->snapshot_version, outcome->routes, outcome->utterances};
     } else {
-      edited = tl::unexpected(outcomes[b].error());
+      asked[b]->edited = tl::unexpected(outcome.error());
     }
   }
-  return [this, results = std::move(results)] {
-    for (const EditResult& result : results) on_edit_done(result);
-    finish_when_idle();
-  };
 }
 
 void Worker::on_edit_done(const EditResult& result) {

@@ -48,11 +48,16 @@ class Worker {
   [[nodiscard]] bool must_leave_at_once() const noexcept { return !edits_.idle(); }
 
  private:
+  // A job of the editor thread and, once it was applied, its result: that thread's from then on.
+  struct WaitingEdit {
+    EditJob job;
+    std::optional<EditResult> result;
+  };
   // The editor thread and what it works on, ended in this order.
   struct Edits {
     TenantData data;
     std::mutex mutex;
-    std::deque<EditJob> waiting;  // guarded by mutex
+    std::deque<std::shared_ptr<WaitingEdit>> waiting;  // guarded by mutex
     std::optional<EditThread> thread;
     [[nodiscard]] bool idle() const noexcept { return !thread || thread->in_flight() == 0; }
   };
@@ -64,7 +69,7 @@ class Worker {
   [[nodiscard]] EditThread::Idle work_while_idle();
   void begin_background_work();
   [[nodiscard]] Status submit_edit(EditJob job);
-  [[nodiscard]] EditThread::Completion apply_waiting_edits();
+  void apply_waiting_edits();
   void on_edit_done(const EditResult& result);
   void apply_settings(const TenantSettings& settings);
   void check_store_health();
