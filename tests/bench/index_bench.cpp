@@ -231,6 +231,7 @@ void report(const Options& options, const Source& source) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  (void)std::setvbuf(stdout, nullptr, _IOLBF, 0);
   // As the worker does.
   (void)::mallopt(M_ARENA_MAX, 1);
   (void)::mallopt(M_TRIM_THRESHOLD, 128 * 1024);
