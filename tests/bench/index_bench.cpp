@@ -166,6 +166,7 @@ Asked ask(const Options& options, const Source& source, const RouteSnapshot& sna
 }
 
 void report(const Options& options, const Source& source) {
+  const double before_mb = memory_mb("RssAnon:");  // the benchmark's own
   RouteSnapshot snapshot;
   snapshot.settings = settings(dimension, "e");
   snapshot.settings.router.aggregation = Aggregation::top_k_mean;
@@ -174,9 +175,8 @@ void report(const Options& options, const Source& source) {
   snapshot.calibration = default_calibration(snapshot.scoring);
   const Clock making;
   snapshot.set = make_set(options, source);
-  std::printf("%zu vectors in %zu routes made in %.1f s, kernels %s\n",
-              snapshot.set->vector_count, snapshot.set->routes.size(), making.wall_s(),
-              best_kernels().name);
+  std::printf("%zu vectors in %zu routes made in %.1f s, kernels %s\n", snapshot.set->vector_count,
+              snapshot.set->routes.size(), making.wall_s(), best_kernels().name);
   IndexKeeper keeper;
   keeper.restore(options.directory + "/routes.index", options.directory + "/routes.vectors",
                  snapshot);
@@ -199,10 +199,12 @@ void report(const Options& options, const Source& source) {
               status.lists, static_cast<unsigned long long>(status.quality.probe_rows));
   (void)::malloc_trim(0);
   const double codes_mb = static_cast<double>(options.vectors) * dimension / (1024 * 1024);
-  std::printf("int8 data %.0f MB, index %.1f MB; process: anonymous %.0f MB (%.2f of int8), "
-              "file-backed %.0f MB\n",
-              codes_mb, static_cast<double>(status.bytes) / (1024 * 1024), memory_mb("RssAnon:"),
-              memory_mb("RssAnon:") / codes_mb, memory_mb("RssFile:"));
+  const double anonymous_mb = memory_mb("RssAnon:") - before_mb;
+  std::printf(
+      "int8 data %.0f MB, index %.1f MB; resident: anonymous %.0f MB (%.2f of int8), "
+      "file-backed %.0f MB\n",
+      codes_mb, static_cast<double>(status.bytes) / (1024 * 1024), anonymous_mb,
+      anonymous_mb / codes_mb, memory_mb("RssFile:"));
   Asked exact_asked;
   {
     RouteSnapshot exact = snapshot;
@@ -238,8 +240,9 @@ int main(int argc, char** argv) {
   (void)::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
   Options options;
   if (!parse(argc, argv, options)) {
-    std::fprintf(stderr, "usage: index_bench DIRECTORY [--vectors N] [--routes N] [--data FILE] "
-                         "[--share S] [--noise S] [--iid]\n");
+    std::fprintf(stderr,
+                 "usage: index_bench DIRECTORY [--vectors N] [--routes N] [--data FILE] "
+                 "[--share S] [--noise S] [--iid]\n");
     return 2;
   }
   const Source source(options);

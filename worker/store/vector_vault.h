@@ -25,8 +25,8 @@ class VectorVault {
   // Errors: the system's. Without the file everything stays in memory.
   [[nodiscard]] static Result<VectorVault> open(const std::string& path);
 
-  // Moves up to `most_bytes` of the set's floats. True: there is more. After a failure (a full disk,
-  // the bound on a file's size) there never is more. Small chunks stay where they are.
+  // Moves up to `most_bytes` of the set's floats. True: there is more. After a failure (a full
+  // disk, the bound on a file's size) there never is more. Small chunks stay where they are.
   [[nodiscard]] bool move_some(const RouteSet& set, std::size_t most_bytes);
   // Floats of the set that move_some() would move.
   [[nodiscard]] std::size_t movable_bytes(const RouteSet& set) const noexcept;

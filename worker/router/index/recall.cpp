@@ -33,7 +33,7 @@ double recall_bound(std::size_t hits, std::size_t count) noexcept {
 }
 
 std::size_t most_probe_rows(std::size_t vectors) noexcept {
-  constexpr std::size_t affordable = 65'536;  // about 3 ms at 50 ns a row
+  constexpr std::size_t affordable = 65'536;  // 3 to 10 ms, as the memory is
   return std::min(affordable, vectors / 4);
 }
 
