@@ -78,6 +78,10 @@ Result<TenantStats> Client::stats(std::uint64_t timeout_ms) {
       [&] { return session_->call<TenantStats>(TenantStatsRequest{}, timeout_ms); });
 }
 
+Result<RoutesTried> Client::try_routes(const RoutesTrial& trial, std::uint64_t timeout_ms) {
+  return without_exceptions([&] { return session_->call<RoutesTried>(trial, timeout_ms); });
+}
+
 Status Client::ping(std::uint64_t timeout_ms) {
   return without_exceptions([&]() -> Status {
     const auto pong = session_->call<Pong>(Ping{}, timeout_ms);

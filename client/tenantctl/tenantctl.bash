@@ -42,7 +42,7 @@ _tenantctl() {
   case $noun:$verb in
     :) words="status tenant query bench routes reload config" ;;
     tenant:) words="list status restart logs events" ;;
-    routes:) words="add remove show list status import export evaluate lint" ;;
+    routes:) words="add remove show list status import export evaluate lint fit" ;;
     config:) words="check" ;;
     status:) words="--posture" ;;
     tenant:logs) words="-n --lines -f --follow" ;;
@@ -53,6 +53,7 @@ _tenantctl() {
     routes:import) words="--mode --embeddings --dimension --encoder" ;;
     routes:export) words="--embeddings" ;;
     routes:lint) words="--min-examples" ;;
+    routes:fit) words="--objective --out-of-scope-recall --data --folds --seed --apply --config" ;;
     reload:) words="--confirm-removal" ;;
     config:check) words="--config --tenants-dir" ;;
   esac

@@ -31,6 +31,8 @@ enum class MessageType : std::uint16_t {
   tenant_stats = 23,
   route_batch = 24,
   route_batch_reply = 25,
+  routes_trial = 26,
+  routes_tried = 27,
   admin_tenants_request = 64,
   admin_tenants = 65,
   admin_restart = 66,
@@ -56,7 +58,7 @@ struct MessageRule {
   bool idempotent;  // safe to run twice: the client library re-sends it after a crash
 };
 
-inline constexpr std::array<MessageRule, 30> message_rules = {{
+inline constexpr std::array<MessageRule, 32> message_rules = {{
     {MessageType::error, "error", Sender::server, false},
     {MessageType::welcome, "welcome", Sender::server, false},
     {MessageType::choose_transport, "choose_transport", Sender::client_to_worker, false},
@@ -74,6 +76,8 @@ inline constexpr std::array<MessageRule, 30> message_rules = {{
     {MessageType::tenant_stats, "tenant_stats", Sender::server, false},
     {MessageType::route_batch, "route_batch", Sender::client_to_worker, true},
     {MessageType::route_batch_reply, "route_batch_reply", Sender::server, false},
+    {MessageType::routes_trial, "routes_trial", Sender::client_to_worker, true},
+    {MessageType::routes_tried, "routes_tried", Sender::server, false},
     {MessageType::admin_tenants_request, "admin_tenants_request", Sender::client_to_control, true},
     {MessageType::admin_tenants, "admin_tenants", Sender::server, false},
     {MessageType::admin_restart, "admin_restart", Sender::client_to_control, false},

@@ -9,6 +9,7 @@
 #include "worker/handlers/page_handler.h"
 #include "worker/handlers/route_handler.h"
 #include "worker/handlers/stats_handler.h"
+#include "worker/handlers/trial_handler.h"
 
 namespace tenantd {
 namespace {
@@ -73,6 +74,8 @@ Dispatched Dispatcher::dispatch(std::uint64_t attachment_id, const ExecutionCont
       return route_batch(call);
     case MessageType::routes_edit:
       return edit(call);
+    case MessageType::routes_trial:
+      return trial(call);
     case MessageType::routes_page_request:
       return page(call);
     case MessageType::tenant_stats_request:
@@ -161,6 +164,23 @@ Dispatched Dispatcher::edit(const Call& call) {
   return answer(call, Result<RoutesEdited>(tl::unexpected(taken.error())), sample_of(call.header));
 }
 
+Dispatched Dispatcher::trial(const Call& call) {
+  auto request = decode<RoutesTrial>(call.payload);
+  if (!request) return fault(call, request.error());
+  Status taken = check_trial(services_, *request);
+  if (taken) {
+    EditJob job;
+    job.attachment_id = call.attachment_id;
+    job.request_id = call.header.request_id;
+    job.deadline_ns = call.header.deadline_ns;
+    job.context = &call.context;
+    job.trial = std::move(*request);
+    taken = submit_edit_(std::move(job));
+    if (taken) return Dispatched::deferred;
+  }
+  return answer(call, Result<RoutesTried>(tl::unexpected(taken.error())), sample_of(call.header));
+}
+
 Dispatched Dispatcher::page(const Call& call) {
   const auto request = decode<RoutesPageRequest>(call.payload);
   if (!request) return fault(call, request.error());
@@ -175,11 +195,12 @@ Dispatched Dispatcher::stats(const Call& call) {
 
 void Dispatcher::finish_edit(const EditResult& result, std::vector<std::byte>& out) {
   const std::size_t before = out.size();
-  const bool answered = append_answer(out, result.request_id, result.edited);
+  const bool answered = result.tried ? append_answer(out, result.request_id, *result.tried)
+                                     : append_answer(out, result.request_id, result.edited);
   ++services_.counters.requests;
   if (!answered) ++services_.counters.errors;
   UsageSample sample;
-  sample.operation = MessageType::routes_edit;
+  sample.operation = result.tried ? MessageType::routes_trial : MessageType::routes_edit;
   sample.failed = !answered;
   sample.reply_bytes = static_cast<std::uint32_t>(out.size() - before - sizeof(FrameHeader));
   if (usage_) usage_(sample);
@@ -187,7 +208,9 @@ void Dispatcher::finish_edit(const EditResult& result, std::vector<std::byte>& o
 
 void Dispatcher::count_lost_answer(const EditResult& result) noexcept {
   ++services_.counters.requests;
-  if (!result.edited) ++services_.counters.errors;
+  if (!(result.tried ? result.tried->has_value() : result.edited.has_value())) {
+    ++services_.counters.errors;
+  }
 }
 
 }  // namespace tenantd

@@ -8,28 +8,33 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "shared/protocol/frame.h"
+#include "shared/protocol/trial_messages.h"
 #include "worker/handlers/services.h"
 #include "worker/router/types.h"
 #include "worker/runtime/execution_context.h"
 
 namespace tenantd {
 
-// Edits on their way to the editor thread. `context` outlives every job: the worker's binding does.
+// Edits, or a trial, on their way to the editor thread. `context` outlives every job: the worker's
+// binding does.
 struct EditJob {
   std::uint64_t attachment_id = 0;
   std::uint64_t request_id = 0;
   std::uint64_t deadline_ns = 0;  // CLOCK_MONOTONIC; 0: none. Checked again when its turn comes
   const ExecutionContext* context = nullptr;
   std::vector<RouteEdit> edits;
+  std::optional<RoutesTrial> trial;  // then there are no edits
 };
 struct EditResult {
   std::uint64_t attachment_id = 0;
   std::uint64_t request_id = 0;
   Result<RoutesEdited> edited;
+  std::optional<Result<RoutesTried>> tried = std::nullopt;  // of a trial; then `edited` is unset
 };
 
 enum class Dispatched {
@@ -66,6 +71,7 @@ class Dispatcher {
   [[nodiscard]] Dispatched route(const Call& call);
   [[nodiscard]] Dispatched route_batch(const Call& call);
   [[nodiscard]] Dispatched edit(const Call& call);
+  [[nodiscard]] Dispatched trial(const Call& call);
   [[nodiscard]] Dispatched page(const Call& call);
   [[nodiscard]] Dispatched stats(const Call& call);
   [[nodiscard]] Dispatched fault(const Call& call, const Error& error);

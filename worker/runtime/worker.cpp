@@ -167,6 +167,7 @@ void Worker::begin_background_work() {
 // does the work of all.
 Status Worker::submit_edit(EditJob job) {
   if (!edits_.data.editor) return fail(store_degraded_error(services_.store));
+  if (job.trial) return submit_trial(std::move(job));
   auto edit = std::make_shared<WaitingEdit>(WaitingEdit{std::move(job), std::nullopt});
   // Nobody takes it before it is known to have a job.
   const std::lock_guard lock(edits_.mutex);
@@ -179,6 +180,21 @@ Status Worker::submit_edit(EditJob job) {
       services_.settings.max_concurrent_requests);
   if (!submitted) edits_.waiting.pop_back();
   return submitted;
+}
+
+Status Worker::submit_trial(EditJob job) {
+  auto shared = std::make_shared<EditJob>(std::move(job));
+  return edits_.thread->submit(
+      [this, shared]() -> EditThread::Completion {
+        EditResult result{shared->attachment_id, shared->request_id, RoutesEdited{}};
+        if (shared->deadline_ns != 0 && shared->deadline_ns <= monotonic_ns()) {
+          result.tried = fail(ErrorCode::deadline_exceeded, "the deadline passed in the queue");
+        } else {
+          result.tried = trials_.run(*edits_.data.router, *shared->context, *shared->trial);
+        }
+        return [this, result = std::move(result)] { on_edit_done(result); };
+      },
+      services_.settings.max_concurrent_requests);
 }
 
 // Editor thread. Leaves a result in each.

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "shared/contract/launch_spec.h"
+#include "worker/handlers/trial_handler.h"
 #include "worker/runtime/attachment_set.h"
 #include "worker/runtime/edit_thread.h"
 #include "worker/runtime/supervisor_link.h"
@@ -69,6 +70,7 @@ class Worker {
   [[nodiscard]] EditThread::Idle work_while_idle();
   void begin_background_work();
   [[nodiscard]] Status submit_edit(EditJob job);
+  [[nodiscard]] Status submit_trial(EditJob job);
   void apply_waiting_edits();
   void on_edit_done(const EditResult& result);
   void apply_settings(const TenantSettings& settings);
@@ -85,6 +87,7 @@ class Worker {
   Logger log_;
   HandlerServices services_;
   std::uint64_t metered_requests_ = 0;
+  TrialHandler trials_;  // editor thread's
   Edits edits_;
   Dispatcher dispatcher_;
   std::unique_ptr<AttachmentSet> attachments_;

@@ -20,6 +20,7 @@
 #include "shared/protocol/admin_messages.h"
 #include "shared/protocol/messages.h"
 #include "shared/protocol/routing_messages.h"
+#include "shared/protocol/trial_messages.h"
 #include "tenantd/latency_histogram.h"
 
 namespace tenantd {
@@ -80,6 +81,9 @@ class Client {
   [[nodiscard]] Result<RoutesPage> routes_page(const RoutesPageRequest& request,
                                                std::uint64_t timeout_ms = 0);
   [[nodiscard]] Result<TenantStats> stats(std::uint64_t timeout_ms = 0);
+  // What would be answered with other settings; changes nothing.
+  [[nodiscard]] Result<RoutesTried> try_routes(const RoutesTrial& trial,
+                                               std::uint64_t timeout_ms = 0);
   [[nodiscard]] Status ping(std::uint64_t timeout_ms = 0);
 
   [[nodiscard]] const Welcome& welcome() const noexcept;  // of the last attachment

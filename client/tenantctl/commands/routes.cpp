@@ -255,6 +255,7 @@ void add_routes_commands(CLI::App& app, Context& context) {
   add_export_command(*routes, context);
   add_evaluate_command(*routes, context);
   add_lint_command(*routes, context);
+  add_fit_command(*routes, context);
 }
 
 }  // namespace tenantd
