@@ -7,6 +7,7 @@
 #include "shared/protocol/admin_messages.h"
 #include "shared/protocol/json.h"
 #include "shared/protocol/routing_messages.h"
+#include "shared/protocol/trial_messages.h"
 
 using namespace tenantd;
 
@@ -63,6 +64,39 @@ TEST_CASE("a route request round-trips without copying its text and vector") {
   const auto* first = reinterpret_cast<const std::byte*>(back->embedding.data());
   CHECK((first >= payload.data() && first < payload.data() + payload.size()));
   CHECK((first - payload.data()) % 4 == 0);
+}
+
+TEST_CASE("a trial and its answer round-trip") {
+  RoutesTrial trial;
+  trial.as_they_are = false;
+  trial.settings = {0.5F, 0.25F, 4, 3, 2500};
+  trial.utterances = 512;
+  trial.queries.push_back({"where is it", {1.0F, -2.0F}});
+  const auto asked = decode<RoutesTrial>(encoded(trial));
+  REQUIRE(asked);
+  CHECK_FALSE(asked->as_they_are);
+  CHECK(asked->settings == trial.settings);
+  CHECK(asked->utterances == 512);
+  REQUIRE(asked->queries.size() == 1);
+  CHECK(asked->queries[0].text == "where is it");
+  CHECK(asked->queries[0].embedding == trial.queries[0].embedding);
+
+  RoutesTried tried;
+  tried.snapshot_version = 7;
+  tried.threshold = 0.0F;
+  tried.fallback = "general";
+  tried.expected_error = 0.125F;
+  tried.utterances.push_back({"a", true, {"b", 0.5F}, true, {"c", 0.25F}});
+  tried.queries.push_back({"", 0.0F});
+  const auto answered = decode<RoutesTried>(encoded(tried));
+  REQUIRE(answered);
+  CHECK(answered->snapshot_version == 7);
+  CHECK(answered->fallback == "general");
+  CHECK(answered->expected_error == 0.125F);
+  REQUIRE(answered->utterances.size() == 1);
+  CHECK(answered->utterances[0].stranger.route == "c");
+  CHECK(answered->utterances[0].answer.confidence == 0.5F);
+  CHECK(answered->queries.size() == 1);
 }
 
 TEST_CASE("nested messages round-trip and show as JSON") {

@@ -1,5 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <cstring>
+
+#include "worker/handlers/dispatcher.h"
 #include "worker/handlers/trial_handler.h"
 // The protocol's headers come first: see translate.cpp.
 #include "tests/unit/worker/router/fixtures.h"
@@ -125,4 +128,45 @@ TEST_CASE("a bad query is named, another tenant's context refused, too many quer
   CHECK_FALSE(check_trial(services, trial));
   services.settings.max_batch_size = 2;
   CHECK(check_trial(services, trial));
+}
+
+TEST_CASE("a trial waits for the editor thread, and its answer is counted like any other") {
+  Bench bench;
+  HandlerServices services;
+  services.router = &bench.router;
+  services.settings = fixtures::settings(dimension);
+  std::vector<EditJob> jobs;
+  std::vector<MessageType> sampled;
+  Dispatcher dispatcher(
+      services,
+      [&jobs](EditJob job) {
+        jobs.push_back(std::move(job));
+        return Status{};
+      },
+      [&sampled](const UsageSample& sample) { sampled.push_back(sample.operation); });
+  RoutesTrial trial;
+  trial.queries.push_back({"where is the invoice", {}});
+  std::vector<std::byte> payload;
+  REQUIRE(encode(trial, payload));
+  FrameHeader header;
+  header.type = static_cast<std::uint16_t>(MessageType::routes_trial);
+  header.size = static_cast<std::uint32_t>(payload.size());
+  header.request_id = 11;
+  std::vector<std::byte> out;
+  CHECK(dispatcher.dispatch(3, bench.acme.context(), header, payload, out) == Dispatched::deferred);
+  REQUIRE(jobs.size() == 1);
+  REQUIRE(jobs[0].trial);
+  CHECK(jobs[0].edits.empty());
+  EditResult result{3, 11, RoutesEdited{}};
+  result.tried = bench.handler.run(bench.router, bench.acme.context(), *jobs[0].trial);
+  dispatcher.finish_edit(result, out);
+  REQUIRE(out.size() > sizeof(FrameHeader));
+  FrameHeader answer;
+  std::memcpy(&answer, out.data(), sizeof answer);
+  CHECK(answer.type == static_cast<std::uint16_t>(MessageType::routes_tried));
+  CHECK(sampled == std::vector{MessageType::routes_trial});
+  result.tried = fail(ErrorCode::deadline_exceeded, "late");
+  dispatcher.count_lost_answer(result);
+  CHECK(services.counters.requests == 2);
+  CHECK(services.counters.errors == 1);
 }
