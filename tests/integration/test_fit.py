@@ -66,6 +66,30 @@ class Fit(DaemonTest):
         self.assertTrue(proposed["is_better"])
         self.assertGreater(proposed["after"]["out_of_scope_recall"], 0.75)
 
+    def test_thresholds_of_routes_are_applied_and_nothing_else_of_them_changes(self):
+        daemon, data = self.tenant(threshold=0.5)
+        # Nothing reaches this route: its own threshold is what is wrong.
+        line = json.dumps({"id": "billing", "description": "money", "tags": ["a"], "threshold": 1.0,
+                           "utterances": routes()["billing"]})
+        daemon.ctl("routes", "import", "acme", "-", stdin=line + "\n")
+
+        def exported():
+            lines = daemon.ctl("routes", "export", "acme", "--embeddings").stdout.splitlines()
+            return {route["id"]: route for route in map(json.loads, lines)}
+        before = exported()
+        applied = daemon.ctl("routes", "fit", "acme", "--data", data, "--apply", as_json=True)
+        self.assertTrue(applied["applied"])
+        self.assertEqual([r["route"] for r in applied["routes"] if r["before"] == 1.0], ["billing"])
+        after = exported()
+        self.assertLess(after["billing"].get("threshold", 0.5), 0.99)
+        for route in (*before.values(), *after.values()):
+            route.pop("threshold", None)
+            for utterance in route["utterances"]:
+                utterance["embedding"] = [round(value, 4) for value in utterance["embedding"]]
+        self.assertEqual(after, before)
+        self.assertFalse(daemon.ctl("query", "acme", "there is a problem with the invoice today",
+                                    as_json=True)["is_fallback"])
+
     def test_bad_questions_and_files_are_named(self):
         daemon, data = self.tenant(threshold=1.0)
         bad = daemon.base / "bad.tsv"
