@@ -3,9 +3,9 @@
 //
 // `router_bench [--vectors N]... [--only PART] [--edits]`: microseconds over vectors of 384 random
 // floats in routes of 20 utterances of 8 words; --only keeps the calls with PART in their names.
-// "floor" only reads as many bytes and multiplies them, with AVX-512 VNNI where the CPU has it, else
-// with AVX2; "fp32" multiplies all floats with the kernel that the router uses. Pin it to one core.
-// With --edits also an import of 100,000 vectors, with queries running beside a smaller one.
+// "floor" only reads as many bytes and multiplies them, with AVX-512 VNNI where the CPU has it,
+// else with AVX2; "fp32" multiplies all floats with the kernel that the router uses. Pin it to one
+// core. With --edits also an import of 100,000 vectors, with queries running beside a smaller one.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -101,8 +101,8 @@ __attribute__((target("avx2"))) void read_and_multiply_avx2(const std::uint8_t* 
       }
     }
     for (std::size_t i = 0; i < tile; ++i) {
-      __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sums[i]),
-                                   _mm256_extracti128_si256(sums[i], 1));
+      __m128i half =
+          _mm_add_epi32(_mm256_castsi256_si128(sums[i]), _mm256_extracti128_si256(sums[i], 1));
       half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
       out[r + i] = _mm_cvtsi128_si32(_mm_add_epi32(half, _mm_shuffle_epi32(half, 0xB1)));
     }
@@ -220,10 +220,9 @@ void report_queries(std::size_t vectors, const char* only) {
   });
   std::vector<Result<RouteDecision>> decisions;
   for (const bool with_text : {false, true}) {
-    contest.enter(with_text ? "route, both" : "route, embedding", 1,
-                  [&, with_text](std::size_t i) {
-                    if (!router.route(tenant.context(), asked.query(i, with_text))) std::abort();
-                  });
+    contest.enter(with_text ? "route, both" : "route, embedding", 1, [&, with_text](std::size_t i) {
+      if (!router.route(tenant.context(), asked.query(i, with_text))) std::abort();
+    });
     contest.enter(with_text ? "32 at once, both, each" : "32 at once, each", batch_size,
                   [&, with_text](std::size_t i) {
                     std::vector<RouteQuery> queries;
@@ -339,8 +338,10 @@ int main(int argc, char** argv) {
     }
   }
   if (sizes.empty() && !edits) sizes = {1'000, 10'000, 100'000};
-  std::printf("kernels: %s\n vectors  call                      least us    p50 us    p99 us  x floor: least, p50\n",
-              best_kernels().name);
+  std::printf(
+      "kernels: %s\n vectors  call                      least us    p50 us    p99 us  x floor: "
+      "least, p50\n",
+      best_kernels().name);
   for (const std::size_t vectors : sizes) report_queries(vectors, only);
   if (edits) {
     report_edits(10'000, true);

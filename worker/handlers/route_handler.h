@@ -15,8 +15,8 @@ inline constexpr std::uint32_t max_answers_per_reply = 64;
 // invalid_argument.
 [[nodiscard]] Status check_attributes(const RouteRequest& request);
 
-// Never blocks. Errors: the router's, invalid_argument (too many alternatives or answers), store_degraded (no
-// snapshot).
+// Never blocks. Errors: the router's, invalid_argument (too many alternatives or answers),
+// store_degraded (no snapshot).
 [[nodiscard]] Result<RouteReply> handle_route(HandlerServices& services,
                                               const ExecutionContext& context,
                                               const RouteRequest& request);

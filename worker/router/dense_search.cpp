@@ -41,8 +41,7 @@ void DenseSearch::scan(const RouteSet& set, const RouterSettings& settings,
   const bool undecided = set.has_own_aggregations || settings.aggregation == Aggregation::automatic;
   has_rows_ = undecided || how.needs_rows();
   has_centroids_ = undecided || how.needs_centroid();
-  through_index_ =
-      index != nullptr && has_rows_ && settings.aggregation != Aggregation::automatic;
+  through_index_ = index != nullptr && has_rows_ && settings.aggregation != Aggregation::automatic;
   has_coarse_bounds_ = kernels_->multiplies_bytes;
   codes_.clear();
   for (std::size_t q = 0; q < queries.size(); ++q) codes_.push_back(codes_of(q));

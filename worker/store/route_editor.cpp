@@ -31,9 +31,7 @@ auto position_of(const std::vector<std::shared_ptr<const RouteBlock>>& blocks,
 
 std::size_t count_new_utterances(std::span<const RouteEdit> edits) noexcept {
   std::size_t count = 0;
-  for (const RouteEdit& edit : edits) {
-    count += std::max<std::size_t>(edit.route.utterances.size(), 1);
-  }
+  for (const auto& edit : edits) count += std::max<std::size_t>(1, edit.route.utterances.size());
   return count;
 }
 

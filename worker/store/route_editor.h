@@ -47,8 +47,8 @@ class RouteEditor {
 
   // Blocking: all edits or none, durable when it returns. `edits` is changed: missing vectors and
   // encoder ids are filled in. Errors: those of validate.h; already_exists, not_found;
-  // resource_exhausted (max_routes, max_embeddings, rules); encoder_unavailable (a text alone, and the
-  // encoder is not here); encoder_mismatch (a tenant's vectors must all be one encoder's);
+  // resource_exhausted (max_routes, max_embeddings, rules); encoder_unavailable (a text alone, and
+  // the encoder is not here); encoder_mismatch (a tenant's vectors must all be one encoder's);
   // unavailable (an embedding, while all are made anew); store_degraded; no_tenant.
   [[nodiscard]] Result<EditOutcome> apply(const ExecutionContext& context,
                                           std::span<RouteEdit> edits);
