@@ -307,7 +307,7 @@ TEST_CASE("edits are refused before memory is short, and removals are not") {
   Bench bench;
   constexpr std::uint64_t memory_max = 16U << 20U;
   bench.editor.limit_memory(memory_max);
-  const std::size_t heap_before = ::mallinfo2().uordblks + ::mallinfo2().hblkhd;
+  [[maybe_unused]] const std::size_t heap_before = ::mallinfo2().uordblks + ::mallinfo2().hblkhd;
   Result<EditOutcome> outcome = EditOutcome{};
   std::size_t added = 0;
   for (unsigned i = 0; outcome && i < 100; ++i) {
