@@ -25,9 +25,9 @@ inline constexpr std::string_view data_path = "/data";  // the tenant's own data
 // The files that our programs keep there. They exist, if need be empty, before the program runs,
 // and no other can be made: with the bound on a file's size they are the bound on the tenant's
 // disk.
-inline constexpr std::array<std::string_view, 6> worker_data_files = {
-    "routes.db",      "routes.db-wal", "routes.db-journal",
-    "routes.db.lock", "routes.index",  "routes.vectors"};
+inline constexpr std::array<std::string_view, 8> worker_data_files = {
+    "routes.db",    "routes.db-wal",  "routes.db-journal", "routes.db.lock",
+    "routes.index", "routes.vectors", "routes.image-0",    "routes.image-1"};
 inline constexpr std::array<std::string_view, 3> control_data_files = {"ledger.db", "ledger.db-wal",
                                                                        "ledger.db-journal"};
 inline constexpr std::array<std::string_view, 1> compiler_data_files = {"model"};

@@ -39,7 +39,7 @@ class Posture(DaemonTest):
         self.assertEqual((data.st_uid, stat.S_IMODE(data.st_mode)), (info["uid"], 0o700))
         # Made before the worker ran, and all that there can be.
         files = ["routes.db", "routes.db-journal", "routes.db-wal", "routes.db.lock",
-                 "routes.index", "routes.vectors"]
+                 "routes.image-0", "routes.image-1", "routes.index", "routes.vectors"]
         self.assertEqual(sorted(os.listdir(daemon.state_dir / "tenants" / "acme")), files)
 
     def test_posture_is_in_status_for_people_and_machines(self):

@@ -64,6 +64,7 @@ class PageBuilder {
     RouteListing listing;
     listing.route = head_of(block);
     listing.utterance_count = static_cast<std::uint32_t>(block.utterance_count);
+    listing.memory_bytes = block.memory_bytes();
     const std::size_t head_bytes = encoded_bytes(listing.route);
     if (bytes_ > 0 && bytes_ + head_bytes > page_budget_bytes) return stop_before(first);
     bytes_ += head_bytes;

@@ -51,6 +51,9 @@ Result<TenantStats> handle_stats(const HandlerServices& services, const Executio
     stats.utterances = (*snapshot)->set->utterance_count();
     stats.snapshot_version = (*snapshot)->version;
     stats.encoder = (*snapshot)->set->encoder;
+    stats.route_bytes = (*snapshot)->set->memory_bytes;
+    stats.calibrated_on = (*snapshot)->calibration.samples;
+    stats.calibration_error = static_cast<double>((*snapshot)->calibration.expected_error);
   }
   if (services.reencoding != nullptr) {
     const ReencodingState state = services.reencoding->get();

@@ -3,6 +3,7 @@
 // Runs in: worker, loop thread.
 #pragma once
 
+#include "shared/protocol/stats_messages.h"
 #include "worker/handlers/services.h"
 #include "worker/runtime/execution_context.h"
 

@@ -246,6 +246,12 @@ RouterSettings Calibration::decide(const RouterSettings& settings) const noexcep
   return decided;
 }
 
+bool fits_alike(const RouterSettings& a, const RouterSettings& b) noexcept {
+  return a.dense_weight == b.dense_weight && a.lexical_weight == b.lexical_weight &&
+         a.aggregation == b.aggregation && a.top_k == b.top_k &&
+         a.prototype_weight_e4 == b.prototype_weight_e4;
+}
+
 bool wants_refit(const Calibration& calibration, const RouteSet& set,
                  std::size_t edited_utterances) noexcept {
   if (calibration.samples == 0 || set.utterance_count() <= max_calibration_samples) return true;

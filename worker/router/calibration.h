@@ -85,6 +85,8 @@ inline constexpr std::size_t max_contest_samples = 128;
 // utterances.
 [[nodiscard]] Calibration fit_calibration(const RouteSet& set, const RouterSettings& settings,
                                           Searcher& searcher);
+// Whether a calibration that was fitted for one serves the other: they score alike.
+[[nodiscard]] bool fits_alike(const RouterSettings& a, const RouterSettings& b) noexcept;
 // Whether `calibration` was fitted on so different a set that the next edit's answers should not
 // wait for a pause for another fit. Small sets are always refitted, large ones once several times
 // as many utterances were edited as there were: so a long import pays for a few fits only.

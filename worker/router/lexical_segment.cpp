@@ -3,6 +3,8 @@
 #include <sys/auxv.h>
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstring>
 
 #include "worker/encoder/hashing.h"
@@ -109,6 +111,52 @@ void LexicalSegment::fill(std::span<const Source> sources) {
     }
     first_utterance += static_cast<std::uint32_t>(chunk->size());
   }
+}
+
+std::optional<LexicalSegment> LexicalSegment::restore(const Tables& tables,
+                                                      std::span<const std::uint32_t> part_starts) {
+  if (!(tables.average_length > 0) || !std::isfinite(tables.average_length)) return std::nullopt;
+  LexicalSegment segment;
+  segment.average_length_ = tables.average_length;
+  segment.uses_.assign(tables.uses.begin(), tables.uses.end());
+  segment.blocks_.assign(tables.blocks.begin(), tables.blocks.end());
+  segment.slots_.resize(std::bit_ceil(std::max<std::size_t>(2 * tables.terms.size(), 64)));
+  for (const Term& term : tables.terms) {
+    if (term.use_count > 0 && !segment.take(term, part_starts)) return std::nullopt;
+  }
+  return segment;
+}
+
+// False if its blocks and uses are not there, or not in their order.
+bool LexicalSegment::take(const Term& term, std::span<const std::uint32_t> part_starts) {
+  const auto fits = [](std::size_t first, std::size_t count, std::size_t size) {
+    return first <= size && count <= size - first;
+  };
+  Term& slot = slots_[slot_of(term.word)];
+  if (slot.use_count != 0 || term.block_count == 0 ||
+      !fits(term.first_use, term.use_count, uses_.size()) ||
+      !fits(term.first_block, term.block_count, blocks_.size())) {
+    return false;
+  }
+  slot = term;
+  ++used_;
+  std::uint32_t at = term.first_use;
+  const WordBlock* before = nullptr;
+  for (const WordBlock& block : blocks(term)) {
+    const bool ascends = before == nullptr || before->part < block.part;
+    if (!ascends || block.part >= part_starts.size() - 1 || block.first_use != at ||
+        block.end_use < at || block.end_use > uses_.size()) {
+      return false;
+    }
+    for (; at < block.end_use; ++at) {
+      const std::uint32_t utterance = uses_[at].utterance;
+      if (utterance < part_starts[block.part] || utterance >= part_starts[block.part + 1]) {
+        return false;
+      }
+    }
+    before = &block;
+  }
+  return at == term.first_use + term.use_count;
 }
 
 const LexicalSegment::Term* LexicalSegment::find(std::uint64_t word) const noexcept {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -50,9 +51,23 @@ class LexicalSegment {
     std::uint32_t part;
   };
 
+  // What a segment is made of, as a file can hold it.
+  struct Tables {
+    std::span<const Term> terms;  // in any order; without uses: none
+    std::span<const WordUse> uses;
+    std::span<const WordBlock> blocks;
+    double average_length = 1;
+  };
+
   LexicalSegment() = default;
   // `average_length`: words an utterance, about; exact where it equals the set's.
   LexicalSegment(std::span<const Source> sources, double average_length);
+
+  // From tables(), which are copied, of a segment whose part p has the utterances part_starts[p] ..
+  // part_starts[p + 1). Nothing if they are not what such a segment can have.
+  [[nodiscard]] static std::optional<LexicalSegment> restore(
+      const Tables& tables, std::span<const std::uint32_t> part_starts);
+  [[nodiscard]] Tables tables() const noexcept { return {slots_, uses_, blocks_, average_length_}; }
 
   // Null for a word that no utterance holds.
   [[nodiscard]] const Term* find(std::uint64_t word) const noexcept;
@@ -95,6 +110,7 @@ class LexicalSegment {
   void grow();
   void count_words(std::span<const Source> sources);
   void fill(std::span<const Source> sources);
+  [[nodiscard]] bool take(const Term& term, std::span<const std::uint32_t> part_starts);
 
   std::vector<Term> slots_;  // a power of two, at most half full
   std::size_t used_ = 0;

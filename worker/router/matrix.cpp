@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 namespace tenantd {
 namespace {
@@ -23,7 +24,8 @@ Matrix::Matrix(std::size_t rows, std::size_t dimension)
     void* const pages =
         ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED) throw std::bad_alloc();
-    values_ = std::unique_ptr<float[], FreeMatrix>(static_cast<float*>(pages), FreeMatrix{whole});
+    values_ =
+        std::unique_ptr<float[], FreeMatrix>(static_cast<float*>(pages), FreeMatrix{whole, false});
     return;
   }
   void* const memory = std::aligned_alloc(64, bytes);
@@ -32,7 +34,20 @@ Matrix::Matrix(std::size_t rows, std::size_t dimension)
   std::uninitialized_fill_n(values_.get(), rows * stride_, 0.0F);
 }
 
+Matrix Matrix::borrow(const float* values, std::size_t rows, std::size_t dimension,
+                      std::shared_ptr<const void> keeper) noexcept {
+  Matrix matrix;
+  matrix.values_ = std::unique_ptr<float[], FreeMatrix>(const_cast<float*>(values),  // NOLINT
+                                                        FreeMatrix{0, true});
+  matrix.keeper_ = std::move(keeper);
+  matrix.rows_ = rows;
+  matrix.dimension_ = dimension;
+  matrix.stride_ = padded_row(dimension);
+  return matrix;
+}
+
 void FreeMatrix::operator()(float* values) const noexcept {
+  if (is_borrowed) return;
   if (mapped_bytes > 0) {
     (void)::munmap(values, mapped_bytes);
   } else {

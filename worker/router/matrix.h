@@ -2,7 +2,7 @@
 //
 // Runs in: worker. Rows are padded with zeros to a multiple of 16 floats, so that a kernel needs no
 // tail. A large one has pages of its own, which a file can stand in for: the kernel may then drop
-// them and read them again.
+// them and read them again. One that is borrowed lies in a file from the beginning.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,8 @@ inline constexpr std::size_t floats_per_line = 16;
 }
 
 struct FreeMatrix {
-  std::size_t mapped_bytes = 0;  // 0: from the heap
+  std::size_t mapped_bytes = 0;  // 0: from the heap, or somebody else's
+  bool is_borrowed = false;      // somebody else's
   void operator()(float* values) const noexcept;
 };
 
@@ -29,6 +30,10 @@ class Matrix {
   Matrix() = default;
   // All zero. Throws std::bad_alloc, like every container.
   Matrix(std::size_t rows, std::size_t dimension);
+  // A view of rows · padded_row(dimension) floats on a cache line that `keeper` keeps alive,
+  // padding included. Nothing may be written to it.
+  [[nodiscard]] static Matrix borrow(const float* values, std::size_t rows, std::size_t dimension,
+                                     std::shared_ptr<const void> keeper) noexcept;
 
   [[nodiscard]] std::size_t rows() const noexcept { return rows_; }
   [[nodiscard]] std::size_t dimension() const noexcept { return dimension_; }
@@ -42,6 +47,8 @@ class Matrix {
     return {values_.get() + i * stride_, dimension_};
   }
 
+  [[nodiscard]] bool is_borrowed() const noexcept { return keeper_ != nullptr; }
+
   // Bytes on pages that are the matrix's own and no file's; 0: there are none.
   [[nodiscard]] std::size_t movable_bytes() const noexcept {
     return is_in_file_ ? 0 : values_.get_deleter().mapped_bytes;
@@ -54,6 +61,7 @@ class Matrix {
 
  private:
   std::unique_ptr<float[], FreeMatrix> values_;
+  std::shared_ptr<const void> keeper_;  // of borrowed values
   std::size_t rows_ = 0;
   std::size_t dimension_ = 0;
   std::size_t stride_ = 0;

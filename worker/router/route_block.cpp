@@ -3,10 +3,22 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <utility>
 
 #include "worker/router/dot.h"
 
 namespace tenantd {
+
+VectorSum::VectorSum(std::vector<double> sum) : size_(sum.size()) {
+  auto owner = std::make_shared<const std::vector<double>>(std::move(sum));
+  values_ = std::shared_ptr<const double[]>(owner, owner->data());
+}
+
+std::size_t UtteranceChunk::count_texts() const noexcept {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(texts, [](const std::string& text) { return !text.empty(); }));
+}
+
 namespace {
 
 struct WordUse {
@@ -66,21 +78,40 @@ std::shared_ptr<const UtteranceChunk> make_chunk(const UtteranceChunk* kept,
   return chunk;
 }
 
-void add_to_sums(RouteBlock& block, const UtteranceChunk& chunk, std::size_t first_row) {
+void add_to_sums(RouteBlock& block, const UtteranceChunk& chunk, std::size_t first_row,
+                 std::vector<double>& sum) {
   block.utterance_count += chunk.size() - first_row;
   for (std::size_t i = first_row; i < chunk.size(); ++i) {
     if (!chunk.texts[i].empty()) ++block.text_count;
     if (chunk.encoder.empty()) continue;
     ++block.vector_count;
     const auto row = chunk.vectors.row(i);
-    block.vector_sum.resize(row.size());
-    for (std::size_t j = 0; j < row.size(); ++j) {
-      block.vector_sum[j] += static_cast<double>(row[j]);
-    }
+    sum.resize(row.size());
+    for (std::size_t j = 0; j < row.size(); ++j) sum[j] += static_cast<double>(row[j]);
   }
 }
 
+void find_centroid(RouteBlock& block, std::vector<double> total, std::uint32_t dimension) {
+  if (block.vector_count == 0) return;
+  double squares = 0;
+  for (const double value : total) squares += value * value;
+  block.mean_length =
+      static_cast<float>(std::sqrt(squares) / static_cast<double>(block.vector_count));
+  std::vector<float> sum(total.begin(), total.end());
+  block.vector_sum = VectorSum(std::move(total));
+  block.centroid = Matrix(1, dimension);
+  block.centroid_codes = {};
+  if (!normalise(sum, block.centroid.row(0))) {
+    block.centroid = Matrix();
+    return;
+  }
+  block.centroid_codes = QuantisedRows(1, dimension);
+  block.centroid_codes.set(0, block.centroid.row(0));
+}
+
 void append(RouteBlock& block, std::span<const Utterance> added, std::uint32_t dimension) {
+  const auto before = block.vector_sum.values();
+  std::vector<double> sum(before.begin(), before.end());
   while (!added.empty()) {
     // An utterance without a vector belongs to no encoder, whatever it says.
     const auto encoder_of = [](const Utterance& utterance) {
@@ -99,7 +130,7 @@ void append(RouteBlock& block, std::span<const Utterance> added, std::uint32_t d
       ++run;
     }
     auto chunk = make_chunk(kept, added.first(run), encoder, dimension);
-    add_to_sums(block, *chunk, kept_rows);
+    add_to_sums(block, *chunk, kept_rows, sum);
     if (kept != nullptr) {
       block.chunks.back() = std::move(chunk);
     } else {
@@ -107,20 +138,20 @@ void append(RouteBlock& block, std::span<const Utterance> added, std::uint32_t d
     }
     added = added.subspan(run);
   }
-  if (block.vector_count == 0) return;
-  double squares = 0;
-  for (const double value : block.vector_sum) squares += value * value;
-  block.mean_length =
-      static_cast<float>(std::sqrt(squares) / static_cast<double>(block.vector_count));
-  std::vector<float> sum(block.vector_sum.begin(), block.vector_sum.end());
-  block.centroid = Matrix(1, dimension);
-  block.centroid_codes = {};
-  if (!normalise(sum, block.centroid.row(0))) {
-    block.centroid = Matrix();
-    return;
-  }
-  block.centroid_codes = QuantisedRows(1, dimension);
-  block.centroid_codes.set(0, block.centroid.row(0));
+  find_centroid(block, std::move(sum), dimension);
+}
+
+// `From`: RouteDefinition or RouteBlock.
+template <class From>
+void describe(RouteBlock& block, const From& from) {
+  block.id = from.id;
+  block.description = from.description;
+  block.metadata = from.metadata;
+  block.threshold = from.threshold;
+  block.tags = from.tags;
+  block.aggregation = from.aggregation;
+  block.priority = from.priority;
+  block.rules = from.rules;
 }
 
 }  // namespace
@@ -128,14 +159,7 @@ void append(RouteBlock& block, std::span<const Utterance> added, std::uint32_t d
 std::shared_ptr<const RouteBlock> build_route(const RouteDefinition& route,
                                               std::uint32_t dimension) {
   auto block = std::make_shared<RouteBlock>();
-  block->id = route.id;
-  block->description = route.description;
-  block->metadata = route.metadata;
-  block->threshold = route.threshold;
-  block->tags = route.tags;
-  block->aggregation = route.aggregation;
-  block->priority = route.priority;
-  block->rules = route.rules;
+  describe(*block, route);
   append(*block, route.utterances, dimension);
   if (block->chunks.empty()) block->chunks.push_back(make_chunk(nullptr, {}, {}, dimension));
   block->count_memory();
@@ -146,20 +170,35 @@ std::shared_ptr<const RouteBlock> append_utterances(const RouteBlock& base,
                                                     std::span<const Utterance> added,
                                                     std::uint32_t dimension) {
   auto block = std::make_shared<RouteBlock>();
-  block->id = base.id;
-  block->description = base.description;
-  block->metadata = base.metadata;
-  block->threshold = base.threshold;
-  block->tags = base.tags;
-  block->aggregation = base.aggregation;
-  block->priority = base.priority;
-  block->rules = base.rules;
+  describe(*block, base);
   block->chunks = base.chunks;
   block->utterance_count = base.utterance_count;
   block->vector_count = base.vector_count;
   block->text_count = base.text_count;
   block->vector_sum = base.vector_sum;
   append(*block, added, dimension);
+  block->count_memory();
+  return block;
+}
+
+std::shared_ptr<const RouteBlock> restore_route(
+    const RouteDefinition& route, std::vector<std::shared_ptr<const UtteranceChunk>> chunks,
+    RouteCentre centre) {
+  auto block = std::make_shared<RouteBlock>();
+  describe(*block, route);
+  block->chunks = std::move(chunks);
+  std::size_t dimension = 0;
+  for (const auto& chunk : block->chunks) {
+    block->utterance_count += chunk->size();
+    block->vector_count += chunk->vectors.rows();
+    block->text_count += chunk->count_texts();
+    dimension = std::max(dimension, chunk->vectors.dimension());
+  }
+  if (centre.vector_sum.size() != dimension || centre.centroid.dimension() > dimension ||
+      centre.centroid.rows() != centre.centroid_codes.count()) {
+    return nullptr;
+  }
+  static_cast<RouteCentre&>(*block) = std::move(centre);
   block->count_memory();
   return block;
 }

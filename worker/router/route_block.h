@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "worker/encoder/tokenizer.h"
@@ -38,9 +39,34 @@ struct UtteranceChunk {
   std::vector<std::uint32_t> lengths;  // words an utterance
 
   [[nodiscard]] std::size_t size() const noexcept { return texts.size(); }
+  [[nodiscard]] std::size_t count_texts() const noexcept;  // that are not empty
 };
 
-struct RouteBlock {
+// Of vectors, element by element; where it lies it does not change.
+class VectorSum {
+ public:
+  VectorSum() = default;
+  explicit VectorSum(std::vector<double> sum);
+  // `values` keeps them alive.
+  VectorSum(std::shared_ptr<const double[]> values, std::size_t size) noexcept
+      : values_(std::move(values)), size_(size) {}
+  [[nodiscard]] std::span<const double> values() const noexcept { return {values_.get(), size_}; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+ private:
+  std::shared_ptr<const double[]> values_;
+  std::size_t size_ = 0;
+};
+
+// What a route's vectors have in common.
+struct RouteCentre {
+  VectorSum vector_sum;          // of all normalised vectors, in order; empty without vectors
+  Matrix centroid;               // one row, normalised; none if the vectors cancel out
+  QuantisedRows centroid_codes;  // likewise
+  float mean_length = 0;         // of vector_sum / vector_count: the mean is that of centroid
+};
+
+struct RouteBlock : RouteCentre {
   std::string id;
   std::string description;
   std::string metadata;
@@ -53,10 +79,6 @@ struct RouteBlock {
   std::size_t utterance_count = 0;
   std::size_t vector_count = 0;
   std::size_t text_count = 0;
-  std::vector<double> vector_sum;  // of all normalised vectors, in order; empty without vectors
-  Matrix centroid;                 // one row, normalised; none if the vectors cancel out
-  QuantisedRows centroid_codes;    // likewise
-  float mean_length = 0;           // of vector_sum / vector_count: the mean is that of centroid
 
   // What the route takes in memory with its part of the indexes, about: bytes of values, not of the
   // allocator's own.
@@ -77,6 +99,11 @@ struct RouteBlock {
 // `route` is valid and each of its embeddings has `dimension` floats or none.
 [[nodiscard]] std::shared_ptr<const RouteBlock> build_route(const RouteDefinition& route,
                                                             std::uint32_t dimension);
+// A route whose parts exist already; `route` without utterances. Null if they do not belong
+// together.
+[[nodiscard]] std::shared_ptr<const RouteBlock> restore_route(
+    const RouteDefinition& route, std::vector<std::shared_ptr<const UtteranceChunk>> chunks,
+    RouteCentre centre);
 // A copy of `base` with `added` behind its utterances; full chunks are shared.
 [[nodiscard]] std::shared_ptr<const RouteBlock> append_utterances(const RouteBlock& base,
                                                                   std::span<const Utterance> added,

@@ -113,6 +113,7 @@ std::shared_ptr<const RouteSet> build_route_set(
   }
   set->has_text.resize(count);
   for (const auto& route : set->routes) {
+    set->memory_bytes += route->memory_bytes();
     if (route->aggregation) set->has_own_aggregations = true;
     if (route->priority != 0) set->has_priorities = true;
     if (route->threshold)

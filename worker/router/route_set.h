@@ -50,6 +50,7 @@ struct RouteSet {
   QuantisedRows centroids;         // one a route; all zero where it has none
   std::size_t vector_count = 0;
   std::size_t text_count = 0;
+  std::size_t memory_bytes = 0;            // of all routes, see RouteBlock::memory_bytes()
   double documents = 0;                    // utterances with words
   double average_length = 1;               // words an utterance
   std::string encoder;                     // of every vector; empty without vectors

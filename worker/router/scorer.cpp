@@ -46,7 +46,7 @@ float Scorer::centroid_score(const RouteBlock& route, bool as_mean, const float*
   double product = 0;
   double squares = 0;
   for (std::size_t j = 0; j < removed.size(); ++j) {
-    const double other = route.vector_sum[j] - static_cast<double>(removed[j]);
+    const double other = route.vector_sum.values()[j] - static_cast<double>(removed[j]);
     product += other * static_cast<double>(vector[j]);
     squares += other * other;
   }

@@ -60,4 +60,10 @@ void add_known_chunks(const Segment& segment, KnownChunks& known);
                                                            double average_length,
                                                            const KnownChunks& known = {});
 
+// A segment whose rows and words exist already; `parts` as for build_segment(). Null if they do not
+// belong to the parts.
+[[nodiscard]] std::shared_ptr<const Segment> restore_segment(std::vector<SegmentPart> parts,
+                                                             QuantisedRows rows,
+                                                             const LexicalSegment::Tables& words);
+
 }  // namespace tenantd

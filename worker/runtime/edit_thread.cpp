@@ -92,12 +92,21 @@ void EditThread::work() {
   }
 }
 
+void EditThread::report(Completion news) {
+  const std::lock_guard lock(mutex_);
+  news_.push_back(std::move(news));
+  done_.send();
+}
+
 void EditThread::complete() {
   std::deque<Completion> ready;
+  std::deque<Completion> news;
   {
     const std::lock_guard lock(mutex_);
     ready.swap(completions_);
+    news.swap(news_);
   }
+  for (const Completion& told : news) told();
   for (const Completion& completion : ready) {
     --in_flight_;
     completion();

@@ -40,6 +40,8 @@ class EditThread {
   // Errors: resource_exhausted (`most_jobs`, at most max_jobs, are not completed yet; 0 means
   // max_jobs), unavailable (the thread cannot be started).
   [[nodiscard]] Status submit(Job job, std::size_t most_jobs = 0);
+  // Editor thread: runs on the loop thread, of no job.
+  void report(Completion news);
   // Loop thread: jobs taken and not completed.
   [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
   [[nodiscard]] bool started() const noexcept { return thread_.joinable(); }
@@ -54,6 +56,7 @@ class EditThread {
   std::condition_variable wake_;
   std::deque<Job> jobs_;                // guarded by mutex_
   std::deque<Completion> completions_;  // guarded by mutex_
+  std::deque<Completion> news_;         // guarded by mutex_
   bool stopping_ = false;               // guarded by mutex_
   Async done_;
   std::thread thread_;

@@ -11,7 +11,7 @@ Result<TenantData> TenantData::open(const ExecutionContext& context, const std::
       TenantStore::open(context.tenant(), directory + "/routes.db", settings.max_storage_bytes);
   if (!store) return tl::unexpected(std::move(store.error()));
   data.store = std::move(*store);
-  auto editor = RouteEditor::open(context, *data.store, settings, shelf);
+  auto editor = RouteEditor::open(context, *data.store, settings, shelf, ImageKeeper(directory));
   if (!editor) return tl::unexpected(std::move(editor.error()));
   data.editor.emplace(std::move(*editor));
   data.editor->keep_index(directory);

@@ -142,11 +142,17 @@ EditThread::Idle Worker::work_while_idle() {
   if (reencoded && *reencoded) return EditThread::Idle::more;
   const auto settled = editor.settle(binding_.context());
   if (settled && *settled) return EditThread::Idle::more;
+  const auto verified = editor.verify_start(binding_.context());
+  if (verified && *verified) return EditThread::Idle::more_gently;
+  // An image before an index: the next start may be soon.
+  const auto kept = editor.keep_image(binding_.context());
+  if (kept && *kept) return EditThread::Idle::more_gently;
+  if (!verified) edits_.thread->report([this] { check_store_health(); });
   const auto improved = editor.improve_index(binding_.context());
   return improved && *improved ? EditThread::Idle::more_gently : EditThread::Idle::nothing;
 }
 
-// Nobody need edit anything for a change of encoder or an index to begin.
+// Nobody need edit anything for it to begin.
 void Worker::begin_background_work() {
   services_.reencoding = edits_.data.editor->progress();
   services_.index = edits_.data.editor->index_report();
@@ -155,8 +161,7 @@ void Worker::begin_background_work() {
     log_.write(LogLevel::info, "encoding all utterances again",
                {{"done", state.done}, {"total", state.total}});
   }
-  const bool wants_index = services_.settings.router.index == VectorIndexKind::ivf;
-  if (state.total == 0 && !wants_index) return;
+  if (!edits_.data.editor->has_idle_work()) return;
   const Status begun = edits_.thread->submit([] { return EditThread::Completion([] {}); });
   if (!begun) {
     log_.write(LogLevel::error, "no work in the background", {{"reason", begun.error().message}});

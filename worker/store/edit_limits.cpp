@@ -49,7 +49,7 @@ Status RouteEditor::check_limits(const Blocks& blocks) const {
                 "max_embeddings is " + std::to_string(settings.max_embeddings));
   }
   const std::uint64_t bytes = memory_bytes(blocks);
-  if (memory_for_routes_ > 0 && bytes > memory_for_routes_ && bytes > memory_bytes(set.routes)) {
+  if (memory_for_routes_ > 0 && bytes > memory_for_routes_ && bytes > set.memory_bytes) {
     return fail(no_memory(bytes, memory_for_routes_));
   }
   if (utterances >= std::numeric_limits<std::uint32_t>::max()) {

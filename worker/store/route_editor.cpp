@@ -5,14 +5,10 @@
 #include <utility>
 
 #include "worker/router/validate.h"
+#include "worker/store/route_loading.h"
 
 namespace tenantd {
 namespace {
-
-tl::unexpected<Error> about_route(Error error, const RouteDefinition& route) {
-  error.field = "route " + route.id + (error.field.empty() ? "" : ": " + error.field);
-  return fail(std::move(error));
-}
 
 tl::unexpected<Error> about_route(ErrorCode code, const RouteDefinition& route,
                                   std::string message) {
@@ -35,123 +31,64 @@ std::size_t count_new_utterances(std::span<const RouteEdit> edits) noexcept {
   return count;
 }
 
-bool scores_alike(const RouterSettings& a, const RouterSettings& b) noexcept {
-  return a.dense_weight == b.dense_weight && a.lexical_weight == b.lexical_weight &&
-         a.aggregation == b.aggregation && a.top_k == b.top_k &&
-         a.prototype_weight_e4 == b.prototype_weight_e4;
-}
-
 }  // namespace
 
-// Blocks are built with the length of the first vector; all others must have it, too.
-Result<RouteEditor::Loaded> RouteEditor::load(const ExecutionContext& context, TenantStore& store,
-                                              std::uint32_t dimension) {
-  Loaded loaded;
-  loaded.dimension = dimension;
-  const auto take = [&loaded](RouteDefinition route) -> Status {
-    for (const Utterance& utterance : route.utterances) {
-      if (utterance.embedding.empty()) continue;
-      if (loaded.encoder.empty()) {
-        loaded.encoder = utterance.encoder;
-        loaded.dimension = static_cast<std::uint32_t>(utterance.embedding.size());
-      }
-      if (Status status = validate_vector(utterance.embedding, loaded.dimension); !status) {
-        return about_route(status.error(), route);
-      }
-    }
-    if (Status status = validate_rules(route.rules); !status) {
-      return about_route(status.error(), route);
-    }
-    loaded.blocks.push_back(build_route(route, loaded.dimension));
-    return {};
-  };
-  const Result<std::uint64_t> version = store.load(context, take);
-  if (!version) return fail(version.error());
-  loaded.version = *version;
-  return loaded;
-}
-
 Result<RouteEditor> RouteEditor::open(const ExecutionContext& context, TenantStore& store,
-                                      const TenantSettings& settings, const EncoderShelf& shelf) {
+                                      const TenantSettings& settings, const EncoderShelf& shelf,
+                                      ImageKeeper images) {
   if (Status status = validate_settings(settings); !status) return fail(status.error());
   const std::string wanted(tenant_encoder_id(settings.router));
   const std::uint32_t dimension = settings.router.dimension;
   auto target = shelf.open(wanted, dimension);
   if (!target) return fail(target.error());
-  auto loaded = load(context, store, dimension);
+  const std::optional<RouteImage> image = images.read(context, store);
+  auto loaded = load_routes(context, store, dimension, image);
   if (!loaded) return fail(loaded.error());
-  if (*target == nullptr && loaded->dimension != dimension) {
+  if (*target == nullptr && loaded->set->dimension != dimension) {
     return fail(ErrorCode::wrong_dimension,
-                "the stored embeddings have " + std::to_string(loaded->dimension) +
+                "the stored embeddings have " + std::to_string(loaded->set->dimension) +
                     " floats, this tenant's have " + std::to_string(dimension));
   }
   RouteEditor editor(store);
   editor.wanted_ = settings.router;
   auto first = std::make_shared<RouteSnapshot>();
-  first->set = build_route_set(std::move(loaded->blocks), loaded->dimension);
+  first->set = std::move(loaded->set);
   first->settings = settings;
   first->encoder = *target;
   first->version = loaded->version;
-  const bool lacks_vectors = first->set->vector_count == 0 && first->set->text_count > 0;
-  const bool other =
-      !loaded->encoder.empty() && (loaded->encoder != wanted || first->set->mixed_encoders);
+  const RouteSet& set = *first->set;
+  const bool lacks_vectors = set.vector_count == 0 && set.text_count > 0;
+  const bool other = !set.encoder.empty() && (set.encoder != wanted || set.mixed_encoders);
   first->reencoding = *target != nullptr && (other || lacks_vectors);
   if (first->reencoding && other) {
-    first->settings.router.dimension = loaded->dimension;
-    first->settings.router.encoder.assign_truncated(loaded->encoder);
+    first->settings.router.dimension = set.dimension;
+    first->settings.router.encoder.assign_truncated(set.encoder);
     // An encoder that is not here any more leaves the words to decide.
-    first->encoder = shelf.open(loaded->encoder, loaded->dimension).value_or(EncoderPtr());
+    first->encoder = shelf.open(set.encoder, set.dimension).value_or(EncoderPtr());
   }
-  calibrate(*first, editor.searcher_);
+  editor.fit(*first, image ? &*image : nullptr, loaded->changed_utterances);
   if (first->encoder != nullptr) editor.session_ = first->encoder->open_session();
   editor.current_ = std::move(first);
+  if (image) images.note_edited(loaded->changed_utterances);
+  editor.images_ = std::move(images);
+  editor.is_verified_ = !image;
   if (editor.current_->reencoding) editor.begin_reencoding(context, std::move(*target));
   return editor;
 }
 
-void RouteEditor::begin_reencoding(const ExecutionContext& context, EncoderPtr target) {
-  reencoding_.emplace(std::move(target), progress_);
-  const RouteSet& set = *current_->set;
-  if (Status resumed = reencoding_->resume(context, *store_, set); !resumed) {
-    reencoding_->report(set, resumed.error().message);
+// The image's calibration serves where the routes are those that it was fitted to, or soon will be
+// calibrated anew.
+void RouteEditor::fit(RouteSnapshot& first, const RouteImage* image, std::size_t changed) {
+  if (image != nullptr && fits_alike(image->fitted_for, first.settings.router)) {
+    first.calibration = image->calibration;
+    first.scoring = first.calibration.decide(first.settings.router);
+    first.edited_since_fit = image->edited_since_fit + changed;
+    if (first.edited_since_fit == 0 ||
+        !wants_refit(first.calibration, *first.set, first.edited_since_fit)) {
+      return;
+    }
   }
-}
-
-Result<bool> RouteEditor::reencode(const ExecutionContext& context) {
-  if (!reencoding_) return false;
-  const RouteSet& set = *current_->set;
-  if (const std::size_t textless = count_textless(set); textless > 0) {
-    reencoding_->report(set, std::to_string(textless) +
-                                 " utterances have no text to encode again: replace them, or "
-                                 "remove them");
-    return false;
-  }
-  const auto more = reencoding_->encode_slice(context, *store_, set);
-  if (!more || *more) return more;
-  if (Status taken = take_over(context); !taken) {
-    reencoding_->report(set, taken.error().message);
-    return fail(taken.error());
-  }
-  return false;
-}
-
-// From the staged vectors to the next snapshot; what is published was committed.
-Status RouteEditor::take_over(const ExecutionContext& context) {
-  const auto version = store_->take_staged(context, current_->set->utterance_count());
-  if (!version) return fail(version.error());
-  auto loaded = load(context, *store_, wanted_.dimension);
-  if (!loaded) return fail(loaded.error());
-  auto next = std::make_shared<RouteSnapshot>();
-  next->settings = current_->settings;
-  next->settings.router = wanted_;
-  next->encoder = reencoding_->target();
-  next->version = *version;
-  next->set = build_route_set(std::move(loaded->blocks), wanted_.dimension);
-  calibrate(*next, searcher_);
-  session_ = next->encoder->open_session();
-  reencoding_.reset();
-  progress_->set({});
-  return publish(context, std::move(next));
+  calibrate(first, searcher_);
 }
 
 std::unique_ptr<TenantRouter> RouteEditor::make_router(const ExecutionContext& context) {
@@ -164,15 +101,6 @@ void RouteEditor::keep_index(const std::string& directory) {
   auto first = std::make_shared<RouteSnapshot>(*current_);
   index_.restore(directory + "/routes.index", directory + "/routes.vectors", *first);
   current_ = std::move(first);
-}
-
-Result<bool> RouteEditor::improve_index(const ExecutionContext& context) {
-  const IndexKeeper::Step step = index_.improve(*current_);
-  if (step.has_news) {
-    Status status = publish(context, std::make_shared<RouteSnapshot>(*current_));
-    if (!status) return fail(status.error());
-  }
-  return step.more;
 }
 
 Status RouteEditor::publish(const ExecutionContext& context, std::shared_ptr<RouteSnapshot> next) {
@@ -249,12 +177,14 @@ Result<EditOutcome> RouteEditor::commit(const ExecutionContext& context,
   const Result<std::uint64_t> version = store_->apply(context, edits);
   if (!version) return fail(version.error());
 
+  const std::size_t edited = count_new_utterances(edits);
+  images_.note_edited(edited);
   auto next = std::make_shared<RouteSnapshot>();
   next->settings = current_->settings;
   next->encoder = current_->encoder;
   next->reencoding = current_->reencoding;
   next->version = *version;
-  next->edited_since_fit = current_->edited_since_fit + count_new_utterances(edits);
+  next->edited_since_fit = current_->edited_since_fit + edited;
   next->calibration = current_->calibration;
   next->scoring = current_->scoring;
   next->set = std::move(set);
@@ -380,21 +310,13 @@ Status RouteEditor::apply_settings(const ExecutionContext& context,
   next->settings = settings;
   next->settings.router.dimension = now.dimension;  // of the vectors that answer
   next->settings.router.encoder = now.encoder;
-  if (!scores_alike(settings.router, now)) {
+  if (!fits_alike(settings.router, now)) {
     calibrate(*next, searcher_);
   } else {
     next->scoring = next->calibration.decide(next->settings.router);
   }
   wanted_ = settings.router;
   return publish(context, std::move(next));
-}
-
-Result<bool> RouteEditor::settle(const ExecutionContext& context) {
-  if (current_->edited_since_fit == 0) return false;
-  auto next = std::make_shared<RouteSnapshot>(*current_);
-  calibrate(*next, searcher_);
-  if (Status status = publish(context, std::move(next)); !status) return fail(status.error());
-  return true;
 }
 
 }  // namespace tenantd

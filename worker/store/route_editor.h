@@ -12,6 +12,7 @@
 
 #include "worker/encoder/encoder_shelf.h"
 #include "worker/router/tenant_router.h"
+#include "worker/store/image_keeper.h"
 #include "worker/store/index_keeper.h"
 #include "worker/store/reencoding.h"
 #include "worker/store/tenant_store.h"
@@ -26,14 +27,16 @@ struct EditOutcome {
 
 class RouteEditor {
  public:
-  // Reads all routes of the store; encodes nothing. Where the stored vectors are of another encoder
+  // Reads all routes of the store, but for those that the newest of `images` holds; encodes
+  // nothing. Where the stored vectors are of another encoder
   // than the settings' and that one is here, the stored ones answer until reencode() is done.
   // `store` is borrowed and must outlive the editor. Errors: store_degraded, wrong_dimension
   // (vectors of another dimension than the settings'), invalid_argument (settings), invalid_config
   // (the encoder's model is broken), no_tenant.
   [[nodiscard]] static Result<RouteEditor> open(const ExecutionContext& context, TenantStore& store,
                                                 const TenantSettings& settings,
-                                                const EncoderShelf& shelf = EncoderShelf());
+                                                const EncoderShelf& shelf = EncoderShelf(),
+                                                ImageKeeper images = ImageKeeper());
 
   // Takes up the index of the tenant's vectors that the directory may hold and keeps it there.
   // Before make_router().
@@ -69,6 +72,15 @@ class RouteEditor {
   // Call when no edit waits: some milliseconds of building the tenant's index, if it asks for one.
   // False: nothing to do.
   [[nodiscard]] Result<bool> improve_index(const ExecutionContext& context);
+  // Call when no edit waits: writes a part of the image of the routes, if one is due. False:
+  // nothing to do.
+  [[nodiscard]] Result<bool> keep_image(const ExecutionContext& context);
+  // Call when no edit waits: after a start from an image, looks whether its vectors are intact
+  // (else all is read from the database) and, in steps, whether the rows that it spared are sound.
+  // False: nothing to do. Error: store_degraded, once.
+  [[nodiscard]] Result<bool> verify_start(const ExecutionContext& context);
+  // Whether one of the calls for times without edits has something to do after the start.
+  [[nodiscard]] bool has_idle_work() const noexcept;
   [[nodiscard]] std::shared_ptr<const IndexReport> index_report() const noexcept {
     return index_.report();
   }
@@ -78,17 +90,10 @@ class RouteEditor {
 
  private:
   using Blocks = std::vector<std::shared_ptr<const RouteBlock>>;
-  // What load() found.
-  struct Loaded {
-    Blocks blocks;
-    std::string encoder;          // of the first vector; empty: there is none
-    std::uint32_t dimension = 0;  // likewise
-    std::uint64_t version = 0;
-  };
   explicit RouteEditor(TenantStore& store)
       : store_(&store), progress_(std::make_shared<ReencodingProgress>()) {}
-  [[nodiscard]] static Result<Loaded> load(const ExecutionContext& context, TenantStore& store,
-                                           std::uint32_t dimension);
+  [[nodiscard]] Status reload(const ExecutionContext& context);
+  void fit(RouteSnapshot& first, const RouteImage* image, std::size_t changed);
   void begin_reencoding(const ExecutionContext& context, EncoderPtr target);
   [[nodiscard]] Status take_over(const ExecutionContext& context);
   [[nodiscard]] Status prepare(std::span<RouteEdit> edits, Blocks& blocks);
@@ -110,6 +115,9 @@ class RouteEditor {
   std::shared_ptr<ReencodingProgress> progress_;
   Searcher searcher_;
   IndexKeeper index_;
+  ImageKeeper images_;
+  bool is_verified_ = true;              // the rows that a start from an image did not read
+  std::string verified_;                 // else: up to this route
   std::uint64_t memory_for_routes_ = 0;  // bytes; 0: no bound
 };
 

@@ -59,6 +59,17 @@ CREATE TABLE staged_vectors(
 ALTER TABLE routes ADD COLUMN rules TEXT NOT NULL DEFAULT '';
 ALTER TABLE routes ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE routes ADD COLUMN aggregation INTEGER;
+)sql",
+    // The snapshot version that an edit last changed the route in, and which files beside the
+    // database hold routes as they were in this history of it (image_keeper.h).
+    R"sql(
+ALTER TABLE routes ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE route_images(
+  tenant_id TEXT NOT NULL,
+  slot INTEGER NOT NULL,
+  nonce INTEGER NOT NULL,
+  PRIMARY KEY(tenant_id, slot)
+) STRICT, WITHOUT ROWID;
 )sql"};
 
 Status run_migration(Database& database, std::int64_t from) {

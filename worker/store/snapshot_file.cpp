@@ -35,7 +35,7 @@ Status write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) 
   return {};
 }
 
-Status sync(int fd) {
+Status sync_file(int fd) {
   if (::fdatasync(fd) != 0) return fail_errno("fdatasync the snapshot file", errno);
   return {};
 }
@@ -160,7 +160,7 @@ Result<SnapshotWriter> SnapshotWriter::begin(const std::string& path, std::uint6
   writer.max_bytes_ = max_bytes == 0 ? own : std::min(max_bytes, own);
   // From here on there is no snapshot in it, whatever happens.
   if (::ftruncate(writer.file_.get(), 0) != 0) return fail_errno("ftruncate " + path, errno);
-  if (Status synced = sync(writer.file_.get()); !synced) return fail(synced.error());
+  if (Status synced = sync_file(writer.file_.get()); !synced) return fail(synced.error());
   writer.offset_ = snapshot_alignment;
   writer.buffer_.reserve(buffer_bytes);
   return writer;
@@ -206,6 +206,11 @@ Status SnapshotWriter::append(std::span<const std::byte> bytes) {
   return {};
 }
 
+Status SnapshotWriter::sync() {
+  if (Status status = flush(); !status) return status;
+  return sync_file(file_.get());
+}
+
 Status SnapshotWriter::commit(const SnapshotIdentity& identity) {
   end_section();
   if (Status status = flush(); !status) return status;
@@ -220,10 +225,10 @@ Status SnapshotWriter::commit(const SnapshotIdentity& identity) {
   if (::ftruncate(file_.get(), static_cast<off_t>(offset_)) != 0) {
     return fail_errno("ftruncate the snapshot file", errno);
   }
-  if (Status status = sync(file_.get()); !status) return status;
+  if (Status status = sync_file(file_.get()); !status) return status;
   const auto bytes = std::as_bytes(std::span(&header, 1));
   if (Status status = write_at(file_.get(), bytes, 0); !status) return status;
-  return sync(file_.get());
+  return sync_file(file_.get());
 }
 
 }  // namespace tenantd

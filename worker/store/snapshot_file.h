@@ -91,6 +91,8 @@ class SnapshotWriter {
   [[nodiscard]] Status append_values(std::span<const T> values) {
     return append(std::as_bytes(values));
   }
+  // What was appended so far is on the disk when it returns: commit() has less to wait for.
+  [[nodiscard]] Status sync();
   // Durable and valid when it returns.
   [[nodiscard]] Status commit(const SnapshotIdentity& identity);
   [[nodiscard]] std::uint64_t written_bytes() const noexcept { return offset_ + buffer_.size(); }

@@ -93,6 +93,10 @@ Result<std::uint64_t> TenantStore::take_staged(const ExecutionContext& context,
   }
   const auto version = raise_version(context.tenant().view(), 0);
   if (!version) return version;
+  Statement& versions = statements_->update_versions;
+  versions.bind(1, context.tenant().view());
+  versions.bind(2, static_cast<std::int64_t>(*version));
+  if (status = versions.run(); !status) return fail(status.error());
   if (status = transaction->commit(); !status) return fail(status.error());
   return version;
 }

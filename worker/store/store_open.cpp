@@ -74,16 +74,16 @@ Result<Database> open_database(const std::string& path, const LockFile& lock) {
   return database;
 }
 
-constexpr std::array<std::string_view, 18> statement_texts{
+constexpr std::array<std::string_view, 22> statement_texts{
     "INSERT INTO tenants VALUES(?1, 0, 0) ON CONFLICT DO NOTHING",
     "SELECT snapshot_version, route_count FROM tenants WHERE tenant_id = ?1",
     "UPDATE tenants SET snapshot_version = snapshot_version + 1, route_count = route_count + ?2"
     " WHERE tenant_id = ?1 RETURNING snapshot_version",
     "SELECT route_id, description, metadata, tags, threshold, utterance_count, checksum,"
-    " rules, priority, aggregation FROM routes WHERE tenant_id = ?1 ORDER BY route_id",
+    " rules, priority, aggregation, version FROM routes WHERE tenant_id = ?1 ORDER BY route_id",
     "SELECT utterance_count FROM routes WHERE tenant_id = ?1 AND route_id = ?2",
-    "INSERT INTO routes VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-    "UPDATE routes SET utterance_count = utterance_count + ?3"
+    "INSERT INTO routes VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    "UPDATE routes SET utterance_count = utterance_count + ?3, version = ?4"
     " WHERE tenant_id = ?1 AND route_id = ?2",
     "DELETE FROM routes WHERE tenant_id = ?1 AND route_id = ?2",
     "SELECT ordinal, text, encoder, embedding, checksum FROM utterances"
@@ -99,7 +99,12 @@ constexpr std::array<std::string_view, 18> statement_texts{
     " WHERE tenant_id = ?1",
     "UPDATE utterances SET encoder = ?4, embedding = ?5, checksum = ?6"
     " WHERE tenant_id = ?1 AND route_id = ?2 AND ordinal = ?3",
-    "DELETE FROM staged_vectors WHERE tenant_id = ?1"};
+    "DELETE FROM staged_vectors WHERE tenant_id = ?1",
+    "UPDATE routes SET version = ?2 WHERE tenant_id = ?1",
+    "SELECT slot, nonce FROM route_images WHERE tenant_id = ?1",
+    "INSERT OR REPLACE INTO route_images VALUES(?1, ?2, ?3)",
+    "SELECT route_id, utterance_count FROM routes WHERE tenant_id = ?1 AND route_id > ?2"
+    " ORDER BY route_id LIMIT 64"};
 
 }  // namespace
 
@@ -112,17 +117,20 @@ Result<std::unique_ptr<TenantStore::Statements>> TenantStore::Statements::prepar
     all[i].emplace(std::move(*statement));
   }
   const auto take = [&all](std::size_t i) { return std::move(*all[i]); };
-  return std::unique_ptr<Statements>(new Statements{
-      take(0), take(1), take(2), take(3), take(4), take(5), take(6), take(7), take(8), take(9),
-      take(10), take(11), take(12), take(13), take(14), take(15), take(16), take(17)});
+  return std::unique_ptr<Statements>(
+      new Statements{take(0),  take(1),  take(2),  take(3),  take(4),  take(5),  take(6),  take(7),
+                     take(8),  take(9),  take(10), take(11), take(12), take(13), take(14), take(15),
+                     take(16), take(17), take(18), take(19), take(20), take(21)});
 }
 
 void TenantStore::Statements::end_all() noexcept {
   for (Statement* statement :
-       {&insert_tenant, &select_tenant, &update_tenant, &select_routes, &select_count,
-        &insert_route, &update_count, &delete_route, &select_utterances, &insert_utterance,
-        &delete_utterances, &insert_staged, &count_staged, &delete_staged, &delete_other_staged,
-        &select_staged, &update_utterance, &clear_staged}) {
+       {&insert_tenant,     &select_tenant,     &update_tenant,       &select_routes,
+        &select_count,      &insert_route,      &update_count,        &delete_route,
+        &select_utterances, &insert_utterance,  &delete_utterances,   &insert_staged,
+        &count_staged,      &delete_staged,     &delete_other_staged, &select_staged,
+        &update_utterance,  &clear_staged,      &update_versions,     &select_images,
+        &replace_image,     &select_some_routes}) {
     statement->done();
   }
 }

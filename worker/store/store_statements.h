@@ -29,6 +29,10 @@ struct TenantStore::Statements {
   Statement select_staged;
   Statement update_utterance;  // its vector
   Statement clear_staged;
+  Statement update_versions;  // of all routes
+  Statement select_images;
+  Statement replace_image;
+  Statement select_some_routes;  // ids and counts behind an id
 
   [[nodiscard]] static Result<std::unique_ptr<Statements>> prepare(Database& database);
   // Ends unfinished uses, so that no read lock outlives a call.

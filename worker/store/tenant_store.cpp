@@ -72,16 +72,18 @@ Status TenantStore::set_max_storage(const ExecutionContext& context, std::uint64
 }
 
 Result<std::uint64_t> TenantStore::load(const ExecutionContext& context,
-                                        const std::function<Status(RouteDefinition)>& take) {
+                                        const std::function<Status(RouteDefinition)>& take,
+                                        const std::function<bool(const StoredRoute&)>& knows) {
   if (Status status = check(context); !status) return fail(status.error());
-  Result<std::uint64_t> version = load_all(context.tenant().view(), take);
+  Result<std::uint64_t> version = load_all(context.tenant().view(), take, knows);
   statements_->end_all();
   if (!version) remember(&version.error());
   return version;
 }
 
 Result<std::uint64_t> TenantStore::load_all(std::string_view tenant,
-                                            const std::function<Status(RouteDefinition)>& take) {
+                                            const std::function<Status(RouteDefinition)>& take,
+                                            const std::function<bool(const StoredRoute&)>& knows) {
   Statement& state = statements_->select_tenant;
   state.bind(1, tenant);
   const Result<bool> known = state.step();
@@ -104,10 +106,13 @@ Result<std::uint64_t> TenantStore::load_all(std::string_view tenant,
     const bool is_sound = decode_rules(routes.text(7), route.rules) &&
                           read_choices(routes, route) && routes.integer(6) == route_checksum(route);
     if (!is_sound) return damaged("a route's checksum is wrong");
+    ++seen_routes;
+    const StoredRoute stored{route.id, static_cast<std::uint64_t>(routes.integer(10)),
+                             static_cast<std::uint64_t>(routes.integer(5))};
+    if (knows && knows(stored)) continue;
     Status status = load_utterances(tenant, routes.integer(5), route);
     if (!status) return fail(status.error());
     if (status = take(std::move(route)); !status) return fail(status.error());
-    ++seen_routes;
   }
   if (seen_routes != expected_routes) return damaged("routes are missing");
   return static_cast<std::uint64_t>(version);
@@ -154,9 +159,11 @@ Result<std::uint64_t> TenantStore::apply_all(std::string_view tenant,
   Statement& make = statements_->insert_tenant;
   make.bind(1, tenant);
   if (Status status = make.run(); !status) return fail(status.error());
+  const Result<std::int64_t> before = stored_version(tenant);
+  if (!before) return fail(before.error());
   std::int64_t more_routes = 0;
   for (const RouteEdit& edit : edits) {
-    const Result<std::int64_t> added = apply_one(tenant, edit);
+    const Result<std::int64_t> added = apply_one(tenant, edit, *before + 1);
     if (!added) {
       statements_->end_all();  // an unfinished statement would keep the roll-back from working
       return fail(added.error());
@@ -166,6 +173,16 @@ Result<std::uint64_t> TenantStore::apply_all(std::string_view tenant,
   const auto version = raise_version(tenant, more_routes);
   if (!version) return version;
   if (Status status = transaction->commit(); !status) return fail(status.error());
+  return version;
+}
+
+Result<std::int64_t> TenantStore::stored_version(std::string_view tenant) {
+  Statement& state = statements_->select_tenant;
+  state.bind(1, tenant);
+  const Result<bool> known = state.step();
+  if (!known) return fail(known.error());
+  const std::int64_t version = *known ? state.integer(0) : 0;
+  state.done();
   return version;
 }
 
@@ -182,7 +199,8 @@ Result<std::uint64_t> TenantStore::raise_version(std::string_view tenant,
 }
 
 // By how many routes the tenant grew.
-Result<std::int64_t> TenantStore::apply_one(std::string_view tenant, const RouteEdit& edit) {
+Result<std::int64_t> TenantStore::apply_one(std::string_view tenant, const RouteEdit& edit,
+                                            std::int64_t version) {
   std::int64_t utterances = 0;
   const Result<bool> exists = read_header(tenant, edit.route.id, utterances);
   if (!exists) return fail(exists.error());
@@ -201,6 +219,7 @@ Result<std::int64_t> TenantStore::apply_one(std::string_view tenant, const Route
     update.bind(1, tenant);
     update.bind(2, std::string_view(edit.route.id));
     update.bind(3, static_cast<std::int64_t>(edit.route.utterances.size()));
+    update.bind(4, version);
     status = update.run();
     if (status) status = insert_utterances(tenant, edit.route, utterances);
   } else {
@@ -209,7 +228,7 @@ Result<std::int64_t> TenantStore::apply_one(std::string_view tenant, const Route
       --added;
     }
     if (status && edit.kind != RouteEditKind::remove) {
-      status = insert_route(tenant, edit.route);
+      status = insert_route(tenant, edit.route, version);
       ++added;
     }
   }
@@ -240,7 +259,8 @@ Status TenantStore::erase(std::string_view tenant, std::string_view route) {
   return {};
 }
 
-Status TenantStore::insert_route(std::string_view tenant, const RouteDefinition& route) {
+Status TenantStore::insert_route(std::string_view tenant, const RouteDefinition& route,
+                                 std::int64_t version) {
   const std::string tags = encode_tags(route.tags);
   Statement& insert = statements_->insert_route;
   insert.bind(1, tenant);
@@ -255,6 +275,7 @@ Status TenantStore::insert_route(std::string_view tenant, const RouteDefinition&
   insert.bind(9, std::string_view(rules));
   insert.bind(10, static_cast<std::int64_t>(route.priority));
   if (route.aggregation) insert.bind(11, static_cast<std::int64_t>(*route.aggregation));
+  insert.bind(12, version);
   if (Status status = insert.run(); !status) return status;
   return insert_utterances(tenant, route, 0);
 }

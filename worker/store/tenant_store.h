@@ -5,6 +5,7 @@
 // the context's.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -28,6 +29,15 @@ struct StagedVector {
   Utterance utterance;  // its text; the vector and its encoder, both empty if there is none
 };
 
+// A route without what it is made of.
+struct StoredRoute {
+  std::string_view id;
+  std::uint64_t version = 0;  // of the edit that changed it last
+  std::uint64_t utterances = 0;
+};
+
+using ImageNonces = std::array<std::uint64_t, 2>;
+
 class TenantStore {
  public:
   // Blocking. Opens `path`, or makes it if it is empty or missing and never was complete; takes
@@ -39,10 +49,23 @@ class TenantStore {
                                                                  std::uint64_t max_storage_bytes);
   ~TenantStore();
 
-  // Blocking. Calls `take` once a route, ascending by id. Returns the stored snapshot version.
-  // Errors: no_tenant, store_degraded, and whatever `take` returned.
-  [[nodiscard]] Result<std::uint64_t> load(const ExecutionContext& context,
-                                           const std::function<Status(RouteDefinition)>& take);
+  // Blocking. Calls `take` once a route, ascending by id, but for routes of which `knows` (may be
+  // empty) says that what it has is of this version or a later one: of these no utterance is read.
+  // Returns the stored snapshot version. Errors: no_tenant, store_degraded, and whatever `take`
+  // returned.
+  [[nodiscard]] Result<std::uint64_t> load(
+      const ExecutionContext& context, const std::function<Status(RouteDefinition)>& take,
+      const std::function<bool(const StoredRoute&)>& knows = {});
+  // Blocking: reads some routes behind `id` (empty: from the first on) and looks whether they are
+  // what was stored. Returns the last one's id; empty: there were no more. Errors: no_tenant,
+  // store_degraded.
+  [[nodiscard]] Result<std::string> verify(const ExecutionContext& context, std::string_view id);
+  // Which files beside the database hold routes of this history of it, see image_keeper.h; 0: none.
+  // Errors: no_tenant, store_degraded.
+  [[nodiscard]] Result<ImageNonces> image_nonces(const ExecutionContext& context);
+  // Blocking, durable. Errors: no_tenant, store_degraded.
+  [[nodiscard]] Status set_image_nonce(const ExecutionContext& context, std::size_t slot,
+                                       std::uint64_t nonce);
   // Blocking: returns when the whole batch is durable, or nothing of it is. Returns the new
   // snapshot version. Errors, `field` naming the route: already_exists (RouteEditKind::add),
   // not_found (add_utterances, remove); no_tenant; store_degraded with the reason. After corruption
@@ -74,15 +97,20 @@ class TenantStore {
   [[nodiscard]] Status check(const ExecutionContext& context) const;
   [[nodiscard]] Result<std::uint64_t> apply_all(std::string_view tenant,
                                                 std::span<const RouteEdit> edits);
-  [[nodiscard]] Result<std::int64_t> apply_one(std::string_view tenant, const RouteEdit& edit);
-  [[nodiscard]] Status insert_route(std::string_view tenant, const RouteDefinition& route);
+  [[nodiscard]] Result<std::int64_t> apply_one(std::string_view tenant, const RouteEdit& edit,
+                                               std::int64_t version);
+  [[nodiscard]] Status insert_route(std::string_view tenant, const RouteDefinition& route,
+                                    std::int64_t version);
   [[nodiscard]] Status insert_utterances(std::string_view tenant, const RouteDefinition& route,
                                          std::int64_t first_ordinal);
   [[nodiscard]] Status erase(std::string_view tenant, std::string_view route);
   [[nodiscard]] Result<bool> read_header(std::string_view tenant, std::string_view route,
                                          std::int64_t& utterance_count);
-  [[nodiscard]] Result<std::uint64_t> load_all(std::string_view tenant,
-                                               const std::function<Status(RouteDefinition)>& take);
+  [[nodiscard]] Result<std::uint64_t> load_all(
+      std::string_view tenant, const std::function<Status(RouteDefinition)>& take,
+      const std::function<bool(const StoredRoute&)>& knows);
+  [[nodiscard]] Result<std::string> verify_some(std::string_view tenant, std::string_view id);
+  [[nodiscard]] Result<std::int64_t> stored_version(std::string_view tenant);
   [[nodiscard]] Status load_utterances(std::string_view tenant, std::int64_t count,
                                        RouteDefinition& route);
   [[nodiscard]] Status move_staged(std::string_view tenant, std::uint64_t expected);

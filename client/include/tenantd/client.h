@@ -20,6 +20,7 @@
 #include "shared/protocol/admin_messages.h"
 #include "shared/protocol/messages.h"
 #include "shared/protocol/routing_messages.h"
+#include "shared/protocol/stats_messages.h"
 #include "shared/protocol/trial_messages.h"
 #include "tenantd/latency_histogram.h"
 

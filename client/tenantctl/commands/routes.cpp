@@ -156,6 +156,11 @@ std::string status_text(const TenantStats& stats) {
   std::string text = std::to_string(stats.routes) + " routes with " +
                      std::to_string(stats.utterances) + " utterances, version " +
                      std::to_string(stats.snapshot_version) + '\n';
+  text += "memory of the routes: " + memory_text(stats.route_bytes) + '\n';
+  if (stats.calibrated_on > 0) {
+    text += "confidence fitted on " + std::to_string(stats.calibrated_on) +
+            " utterances, calibration error " + percent(stats.calibration_error) + '\n';
+  }
   text += "encoder: " + (stats.encoder.empty() ? "no vector yet" : printable(stats.encoder)) + '\n';
   if (stats.reencoding_total > 0) {
     text += "encoding again: " + std::to_string(stats.reencoded) + " of " +

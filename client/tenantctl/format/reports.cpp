@@ -322,12 +322,17 @@ std::string route_reply_text(const RouteReply& reply, double latency_us, bool co
   return facts.text() + "\n" + table.text(colored);
 }
 
+std::string memory_text(std::uint64_t bytes) {
+  return number_text(static_cast<double>(bytes) / 1024, "%.1f KiB");
+}
+
 std::string routes_text(const std::vector<RouteListing>& routes) {
   if (routes.empty()) return "no routes\n";
-  Table table({"ROUTE", "UTTERANCES", "THRESHOLD", "TAGS", "DESCRIPTION"});
+  Table table({"ROUTE", "UTTERANCES", "MEMORY", "THRESHOLD", "TAGS", "DESCRIPTION"});
   for (const RouteListing& listing : routes) {
     table.add({listing.route.id, std::to_string(listing.utterance_count),
-               threshold_of(listing.route), joined(listing.route.tags, ","),
+               memory_text(listing.memory_bytes), threshold_of(listing.route),
+               joined(listing.route.tags, ","),
                shortened(printable(listing.route.description), 60)});
   }
   return table.text(false);
@@ -345,6 +350,7 @@ std::string route_detail_text(const RouteListing& listing) {
   for (const RuleMessage& rule : route.rules) facts.add("rule", rule_text(rule));
   facts.add("metadata", route.metadata);
   facts.add("utterances", std::to_string(listing.utterance_count));
+  facts.add("memory", memory_text(listing.memory_bytes));
   std::string out = facts.text();
   for (const UtteranceMessage& utterance : route.utterances) {
     out += "  " +

@@ -32,6 +32,8 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] std::string events_text(const std::vector<EventInfo>& events);
 [[nodiscard]] std::string route_reply_text(const RouteReply& reply, double latency_us,
                                            bool colored);
+// What routes take, such as "12.5 KiB".
+[[nodiscard]] std::string memory_text(std::uint64_t bytes);
 [[nodiscard]] std::string routes_text(const std::vector<RouteListing>& routes);
 [[nodiscard]] std::string route_detail_text(const RouteListing& listing);
 

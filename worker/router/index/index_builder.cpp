@@ -49,7 +49,7 @@ std::string shortfall(const IndexQuality& quality, double wanted) {
 std::uint64_t route_fingerprint(const RouteBlock& route) noexcept {
   std::uint64_t state = hash_text(route.id);
   state = mix_bits(state ^ route.vector_count);
-  for (const double value : route.vector_sum) {
+  for (const double value : route.vector_sum.values()) {
     state = mix_bits(state ^ std::bit_cast<std::uint64_t>(value)) + state * 3;
   }
   return state;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "worker/router/kernels/split.h"
 
@@ -53,17 +54,36 @@ double bound_rounding(std::size_t blocks) noexcept {
 QuantisedRows::QuantisedRows(std::size_t count, std::size_t dimension)
     : count_(count), stride_(padded_codes(dimension)) {
   if (count == 0) return;
-  codes_.reset(allocate_line<std::uint8_t>(count * stride_));
-  std::memset(codes_.get(), 128, count * stride_);
-  const std::size_t room = count + 16;  // a kernel's tile may begin at any row
+  own_codes_.reset(allocate_line<std::uint8_t>(count * stride_));
+  codes_ = own_codes_.get();
+  std::memset(own_codes_.get(), 128, count * stride_);
+  make_bounds();
+}
+
+void QuantisedRows::make_bounds() {
+  const std::size_t room = count_ + 16;  // a kernel's tile may begin at any row
   scales_ = std::make_unique<float[]>(room);
   errors_ = std::make_unique<float[]>(room);
+}
+
+QuantisedRows QuantisedRows::borrow(const StoredRows& stored, std::size_t dimension,
+                                    std::shared_ptr<const void> keeper) {
+  QuantisedRows rows;
+  rows.count_ = stored.scales.size();
+  rows.stride_ = padded_codes(dimension);
+  if (rows.count_ == 0) return rows;
+  rows.codes_ = stored.codes;
+  rows.keeper_ = std::move(keeper);
+  rows.make_bounds();
+  std::ranges::copy(stored.scales, rows.scales_.get());
+  std::ranges::copy(stored.errors, rows.errors_.get());
+  return rows;
 }
 
 void QuantisedRows::set(std::size_t index, std::span<const float> row) noexcept {
   const float scale = largest_magnitude(row) / row_steps;
   const float steps = scale > 0 ? 1.0F / scale : 0.0F;
-  std::uint8_t* codes = codes_.get() + index * stride_;
+  std::uint8_t* codes = own_codes_.get() + index * stride_;
   double squares = 0;
   constexpr std::size_t lanes = 8;
   double lane[lanes] = {};
@@ -85,7 +105,7 @@ void QuantisedRows::set(std::size_t index, std::span<const float> row) noexcept 
 void QuantisedRows::copy(std::size_t index, const QuantisedRows& from, std::size_t from_index,
                          std::size_t count) noexcept {
   if (count == 0) return;
-  std::memcpy(codes_.get() + index * stride_, from.codes_.get() + from_index * stride_,
+  std::memcpy(own_codes_.get() + index * stride_, from.codes_ + from_index * stride_,
               count * stride_);
   std::copy_n(from.scales_.get() + from_index, count, scales_.get() + index);
   std::copy_n(from.errors_.get() + from_index, count, errors_.get() + index);

@@ -28,11 +28,21 @@ struct AlignedFree {
   void operator()(void* memory) const noexcept { std::free(memory); }
 };
 
+// Rows that are bytes already: `count` of each, as a ScanRows has them.
+struct StoredRows {
+  const std::uint8_t* codes = nullptr;  // on a cache line; stay where they are
+  std::span<const float> scales;        // copied
+  std::span<const float> errors;        // copied
+};
+
 // Vectors of Euclidean length 1 as bytes. Throws std::bad_alloc, like every container.
 class QuantisedRows {
  public:
   QuantisedRows() = default;
   QuantisedRows(std::size_t count, std::size_t dimension);
+  // Codes that `keeper` keeps alive; set() and copy() to it are not allowed.
+  [[nodiscard]] static QuantisedRows borrow(const StoredRows& stored, std::size_t dimension,
+                                            std::shared_ptr<const void> keeper);
 
   // `row` is normalised (normalise()) and has `dimension` floats.
   void set(std::size_t index, std::span<const float> row) noexcept;
@@ -40,18 +50,22 @@ class QuantisedRows {
   void copy(std::size_t index, const QuantisedRows& from, std::size_t from_index,
             std::size_t count) noexcept;
   [[nodiscard]] ScanRows view() const noexcept {
-    return {codes_.get(), scales_.get(), errors_.get(), count_, stride_};
+    return {codes_, scales_.get(), errors_.get(), count_, stride_};
   }
   // Rows [first, end) of them; a scan may read scales and errors of up to 15 more.
   [[nodiscard]] ScanRows view(std::size_t first, std::size_t end) const noexcept {
-    return {codes_.get() + first * stride_, scales_.get() + first, errors_.get() + first,
-            end - first, stride_};
+    return {codes_ + first * stride_, scales_.get() + first, errors_.get() + first, end - first,
+            stride_};
   }
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
   [[nodiscard]] std::size_t memory_bytes() const noexcept;
 
  private:
-  std::unique_ptr<std::uint8_t[], AlignedFree> codes_;
+  void make_bounds();
+
+  std::unique_ptr<std::uint8_t[], AlignedFree> own_codes_;
+  std::shared_ptr<const void> keeper_;   // of codes that are not its own
+  const std::uint8_t* codes_ = nullptr;  // whosoever they are
   std::unique_ptr<float[]> scales_;
   std::unique_ptr<float[]> errors_;
   std::size_t count_ = 0;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "shared/protocol/json.h"
+#include "shared/protocol/stats_messages.h"
 #include "worker/handlers/dispatcher.h"
 #include "worker/handlers/frames.h"
 #include "worker/handlers/page_handler.h"

@@ -10,6 +10,7 @@
 
 #include "shared/os/sealed_memfd.h"
 #include "shared/os/socket.h"
+#include "shared/protocol/stats_messages.h"
 #include "tests/unit/worker/runtime/worker_process.h"
 
 using namespace tenantd;

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "shared/base/clock.h"
+#include "shared/protocol/stats_messages.h"
 #include "tests/unit/worker/runtime/desk.h"
 
 using namespace tenantd;

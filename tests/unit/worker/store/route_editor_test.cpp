@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 
+#include "tests/unit/worker/store/same_answers.h"
 #include "tests/unit/worker/store/store_fixtures.h"
 
 using namespace tenantd;
@@ -38,32 +39,6 @@ RouteDefinition text_only(std::string id, std::vector<std::string> texts) {
   route.id = std::move(id);
   for (std::string& text : texts) route.utterances.push_back({std::move(text), {}, {}});
   return route;
-}
-
-void check_same_answers(TenantRouter& a, TenantRouter& b, std::mt19937& random) {
-  for (int round = 0; round < 10; ++round) {
-    const auto vector = random_vector(random, dimension);
-    const std::string text = "text " + std::to_string(random() % 120) +
-                             (random() % 4 == 0 ? " go to 10" + std::to_string(random() % 9) : "");
-    RouteQuery query;
-    query.embedding = vector;
-    query.text = text;
-    query.alternatives_limit = 1000;
-    query.limit = static_cast<std::uint32_t>(random() % 4);
-    query.explain = true;
-    const auto x = a.route(tenant.context(), query).value();
-    const auto y = b.route(tenant.context(), query).value();
-    CHECK(x.route == y.route);
-    CHECK(x.confidence == y.confidence);
-    CHECK(x.scores.rules == y.scores.rules);
-    CHECK(x.also.size() == y.also.size());
-    REQUIRE(x.explanation->rules.size() == y.explanation->rules.size());
-    REQUIRE(x.alternatives.size() == y.alternatives.size());
-    for (std::size_t i = 0; i < x.alternatives.size(); ++i) {
-      CHECK(x.alternatives[i].route == y.alternatives[i].route);
-      CHECK(x.alternatives[i].confidence == y.alternatives[i].confidence);
-    }
-  }
 }
 
 }  // namespace
