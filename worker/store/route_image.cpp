@@ -11,7 +11,6 @@ namespace tenantd {
 namespace {
 
 using route_image::ChunkRecord;
-using route_image::Facts;
 using route_image::PartRecord;
 using route_image::RouteRecord;
 using route_image::SegmentRecord;
@@ -64,7 +63,7 @@ class Reader {
                                                             const RouteImage& image);
 
   const SnapshotFile& file_;
-  Facts facts_{};
+  route_image::Facts facts_{};
   std::vector<std::string> encoders_;
   std::vector<std::shared_ptr<const UtteranceChunk>> chunks_;
   Column route_texts_{file_, route_image::route_texts};
@@ -94,7 +93,7 @@ bool Reader::read(RouteImage& image) {
 }
 
 bool Reader::read_facts(RouteImage& image) {
-  std::span<const Facts> facts;
+  std::span<const route_image::Facts> facts;
   if (!Column(file_, route_image::facts).take(1, facts)) return false;
   facts_ = facts[0];
   if (facts_.dimension == 0 || facts_.dimension > route_image::largest_dimension ||

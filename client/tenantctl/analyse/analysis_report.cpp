@@ -30,8 +30,6 @@ std::string percent(std::uint64_t part, std::uint64_t whole) {
          std::to_string(whole) + ")";
 }
 
-double rounded(double value) noexcept { return std::round(value * 1e4) / 1e4; }
-
 std::string or_name(const std::string& route, const char* none) {
   return route.empty() ? none : route;
 }

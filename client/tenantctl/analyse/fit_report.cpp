@@ -1,9 +1,9 @@
 #include "client/tenantctl/analyse/fit_report.h"
 
 #include <array>
-#include <cmath>
 #include <cstdio>
 
+#include "client/tenantctl/analyse/metrics.h"
 #include "client/tenantctl/format/printable.h"
 
 namespace tenantd {
@@ -35,8 +35,6 @@ std::string row(const char* name, double before, double after) {
                       percent(before).c_str(), percent(after).c_str());
   return text.data();
 }
-
-double rounded(double value) noexcept { return std::round(value * 1e4) / 1e4; }
 
 std::string heading(const FitReport& report) {
   std::string text = "objective: ";

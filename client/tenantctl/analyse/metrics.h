@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -55,6 +56,9 @@ struct Evaluation {
   std::map<std::pair<std::string, std::string>, std::uint64_t> confusions;
   std::array<ReliabilityBin, bins> reliability{};
 };
+
+// As reports print it: four places are what so few queries can tell.
+[[nodiscard]] inline double rounded(double value) noexcept { return std::round(value * 1e4) / 1e4; }
 
 [[nodiscard]] Evaluation evaluate(std::span<const JudgedQuery> queries);
 

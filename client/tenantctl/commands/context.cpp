@@ -84,4 +84,21 @@ Result<int> Context::print(std::string_view text) const {
   return fail(ErrorCode::internal, "the output cannot be written");
 }
 
+void show_progress(const char* what, std::size_t done, std::size_t all) {
+  if (::isatty(STDERR_FILENO) == 0) return;
+  std::fprintf(stderr, "\r%s %zu of %zu", what, done, all);
+  if (done == all) std::fprintf(stderr, "\r\033[K");
+}
+
+Result<std::vector<LabelledQuery>> read_labelled_file(const std::string& file) {
+  if (file == "-") return read_labelled_queries(std::cin, "(standard input)");
+  std::ifstream in(file, std::ios::binary);
+  if (in) return read_labelled_queries(in, file);
+  Error error;
+  error.code = ErrorCode::not_found;
+  error.file = file;
+  error.message = "cannot be read";
+  return fail(std::move(error));
+}
+
 }  // namespace tenantd

@@ -8,8 +8,10 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "client/include/tenantd/client.h"
+#include "client/tenantctl/analyse/labelled_queries.h"
 #include "client/tenantctl/format/reports.h"
 #include "shared/protocol/json.h"
 
@@ -69,5 +71,10 @@ void add_reload_command(CLI::App& app, Context& context);
 // The whole of a regular file, pipe or "-" (standard input). Errors: invalid_argument (too long),
 // not_found.
 [[nodiscard]] Result<std::string> read_input(const std::string& file, std::size_t max_bytes);
+
+// Of a file, or of "-". Errors: those of read_labelled_queries(); not_found.
+[[nodiscard]] Result<std::vector<LabelledQuery>> read_labelled_file(const std::string& file);
+// A line that is written over, on a terminal only.
+void show_progress(const char* what, std::size_t done, std::size_t all);
 
 }  // namespace tenantd

@@ -1,38 +1,14 @@
 // Commands: routes evaluate, routes lint.
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
-#include <fstream>
-#include <iostream>
 #include <memory>
 
 #include "client/tenantctl/analyse/analysis_report.h"
-#include "client/tenantctl/analyse/labelled_queries.h"
 #include "client/tenantctl/commands/context.h"
 
 namespace tenantd {
 namespace {
-
-// A line that is written over, on a terminal only.
-void show_progress(const char* what, std::size_t done, std::size_t all) {
-  if (::isatty(STDERR_FILENO) == 0) return;
-  std::fprintf(stderr, "\r%s %zu of %zu", what, done, all);
-  if (done == all) std::fprintf(stderr, "\r\033[K");
-}
-
-Result<std::vector<LabelledQuery>> read_queries(const std::string& file) {
-  if (file == "-") return read_labelled_queries(std::cin, "(standard input)");
-  std::ifstream in(file, std::ios::binary);
-  if (in) return read_labelled_queries(in, file);
-  Error error;
-  error.code = ErrorCode::not_found;
-  error.file = file;
-  error.message = "cannot be read";
-  return fail(std::move(error));
-}
 
 JudgedQuery judge(const LabelledQuery& query, const RouteReply& reply) {
   JudgedQuery judged;
@@ -57,7 +33,7 @@ double percentile(std::vector<double>& values, double part) {
 
 Result<int> evaluate_routes(const Context& context, const std::string& tenant,
                             const std::string& file) {
-  const auto queries = read_queries(file);
+  const auto queries = read_labelled_file(file);
   if (!queries) return fail(queries.error());
   auto client = context.connect(tenant);
   if (!client) return fail(client.error());

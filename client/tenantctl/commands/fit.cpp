@@ -12,7 +12,6 @@
 #include <memory>
 
 #include "client/tenantctl/analyse/fit_report.h"
-#include "client/tenantctl/analyse/labelled_queries.h"
 #include "client/tenantctl/commands/context.h"
 #include "client/tenantctl/routes/edit_batches.h"
 #include "shared/os/process.h"
@@ -144,31 +143,14 @@ class Questions {
   std::vector<FitQuestion> questions_;
 };
 
-Result<std::vector<LabelledQuery>> read_data(const std::string& file) {
-  if (file.empty()) return std::vector<LabelledQuery>{};
-  if (file == "-") return read_labelled_queries(std::cin, "(standard input)");
-  std::ifstream in(file, std::ios::binary);
-  if (in) return read_labelled_queries(in, file);
-  Error error;
-  error.code = ErrorCode::not_found;
-  error.file = file;
-  error.message = "cannot be read";
-  return fail(std::move(error));
-}
-
-void show_progress(std::size_t done, std::size_t all) {
-  if (::isatty(STDERR_FILENO) == 0) return;
-  std::fprintf(stderr, "\rways of scoring %zu of %zu", done, all);
-  if (done == all) std::fprintf(stderr, "\r\033[K");
-}
-
 struct Fitted {
   FitReport report;
   std::uint64_t snapshot_version = 0;
 };
 
 Result<Fitted> fit(Client& client, const FitCommand& command) {
-  const auto data = read_data(command.data);
+  const auto data =
+      command.data.empty() ? std::vector<LabelledQuery>{} : read_labelled_file(command.data);
   if (!data) return fail(data.error());
   const auto page = fetch_routes(client, {});
   if (!page) return fail(page.error());
@@ -191,12 +173,12 @@ Result<Fitted> fit(Client& client, const FitCommand& command) {
   report.expected_error = static_cast<double>(questions.last().expected_error);
   report.candidates = candidates_of(questions.last().settings);
   for (std::size_t i = 1; i < report.candidates.size(); ++i) {
-    show_progress(i, report.candidates.size());
+    show_progress("ways of scoring", i, report.candidates.size());
     if (Status asked = questions.ask(false, report.candidates[i]); !asked) {
       return fail(asked.error());
     }
   }
-  show_progress(report.candidates.size(), report.candidates.size());
+  show_progress("ways of scoring", report.candidates.size(), report.candidates.size());
   report.result = fit_plan(questions.all(), report.before, report.options);
   return fitted;
 }

@@ -14,6 +14,8 @@
 using namespace tenantd;
 using namespace tenantd::test;
 
+namespace async_client_test {
+
 namespace {
 
 AsyncOptions options_for(const FakeServer& server, std::uint64_t timeout_ms = 5000) {
@@ -377,3 +379,5 @@ TEST_CASE("signals end no call: EINTR is waited through") {
   }
   REQUIRE(::sigaction(SIGUSR1, &before, nullptr) == 0);
 }
+
+}  // namespace async_client_test

@@ -11,6 +11,8 @@
 using namespace tenantd;
 using namespace tenantd::test;
 
+namespace client_pool_test {
+
 namespace {
 
 // Serves attachments side by side, each in a thread of its own.
@@ -151,3 +153,5 @@ TEST_CASE("a histogram's quantiles are exact to an eighth") {
   sum.merge(histogram);
   CHECK(sum.count() == 200'002);
 }
+
+}  // namespace client_pool_test

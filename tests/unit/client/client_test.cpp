@@ -13,6 +13,8 @@
 using namespace tenantd;
 using namespace tenantd::test;
 
+namespace client_test {
+
 namespace {
 
 constexpr Transport both[] = {Transport::stream, Transport::ring};
@@ -398,3 +400,5 @@ TEST_CASE("a batch has an answer or an error for each request, on both transport
     CHECK(wrong.error().code == ErrorCode::protocol_error);
   }
 }
+
+}  // namespace client_test

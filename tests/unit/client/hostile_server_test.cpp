@@ -10,6 +10,8 @@
 using namespace tenantd;
 using namespace tenantd::test;
 
+namespace hostile_server_test {
+
 namespace {
 
 Client connect(const FakeServer& server, Transport transport) {
@@ -78,3 +80,5 @@ TEST_CASE("a server that never stops sending what nobody waits for ends a call i
     }
   }
 }
+
+}  // namespace hostile_server_test

@@ -15,6 +15,8 @@
 
 using namespace tenantd;
 
+namespace handlers_test {
+
 namespace {
 
 constexpr std::uint32_t dimension = 16;
@@ -366,3 +368,5 @@ TEST_CASE("a batch whose answers do not fit a frame is one error") {
   CHECK(bench.error() == ErrorCode::resource_exhausted);
   CHECK(bench.services.counters.errors == 128);
 }
+
+}  // namespace handlers_test

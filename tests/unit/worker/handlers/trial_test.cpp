@@ -9,6 +9,8 @@
 
 using namespace tenantd;
 
+namespace trial_test {
+
 namespace {
 
 constexpr std::uint32_t dimension = 64;
@@ -170,3 +172,5 @@ TEST_CASE("a trial waits for the editor thread, and its answer is counted like a
   CHECK(services.counters.requests == 2);
   CHECK(services.counters.errors == 1);
 }
+
+}  // namespace trial_test

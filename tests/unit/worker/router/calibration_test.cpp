@@ -7,6 +7,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace calibration_test {
+
 namespace {
 
 float confidence(TenantRouter& router, std::string_view text, std::string& route) {
@@ -82,3 +84,5 @@ TEST_CASE("a tenant of two routes, or of one, trusts good matches and no strange
              {"the printer is jammed again", "printer"},
              {"what is for lunch?", ""}});
 }
+
+}  // namespace calibration_test

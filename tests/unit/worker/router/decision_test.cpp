@@ -10,6 +10,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace decision_test {
+
 namespace {
 
 constexpr std::uint32_t dimension = 48;
@@ -292,3 +294,5 @@ TEST_CASE("after any edits decisions are those of the reference, and unchanged r
     }
   }
 }
+
+}  // namespace decision_test

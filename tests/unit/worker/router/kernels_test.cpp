@@ -13,6 +13,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace kernels_test {
+
 namespace {
 
 // The definition of dot_rows(), word by word.
@@ -214,3 +216,5 @@ TEST_CASE("the largest of few and of many values") {
     }
   }
 }
+
+}  // namespace kernels_test

@@ -6,6 +6,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace real_data_test {
+
 namespace {
 
 // Percent of the queries whose best route, accepted or not, is the labelled one.
@@ -64,3 +66,5 @@ TEST_CASE("Banking77: published accuracies are reproduced") {
   MESSAGE("text only, hash encoder: " << text_only << " %");
   CHECK(text_only >= 70.0);
 }
+
+}  // namespace real_data_test

@@ -12,6 +12,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace rule_matcher_test {
+
 namespace {
 
 std::vector<std::string> found(const std::vector<std::string>& keywords,
@@ -210,3 +212,5 @@ TEST_CASE("matches of rules are worth ever less, and never all") {
   for (std::uint32_t n = 0; n < 20; ++n) CHECK(rule_score(n) < rule_score(n + 1));
   CHECK(rule_score(20) < 1.0F);
 }
+
+}  // namespace rule_matcher_test

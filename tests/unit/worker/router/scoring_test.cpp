@@ -11,6 +11,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace scoring_test {
+
 namespace {
 
 double reference_cosine(const std::vector<float>& a, const std::vector<float>& b) {
@@ -208,3 +210,5 @@ TEST_CASE("confidence rises strictly with the score and the fit separates what c
   for (LabelledScore& example : examples) example.score = 0.5F;
   CHECK(fit_sigmoid(examples, prior).slope > 0);
 }
+
+}  // namespace scoring_test

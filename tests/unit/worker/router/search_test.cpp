@@ -11,6 +11,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace search_test {
+
 namespace {
 
 constexpr std::uint32_t dimension = 48;
@@ -307,3 +309,5 @@ TEST_CASE("a batch answers as its queries one by one, errors among them") {
           ErrorCode::no_tenant);
   }
 }
+
+}  // namespace search_test

@@ -8,6 +8,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace segments_test {
+
 namespace {
 
 constexpr std::uint32_t dimension = 8;
@@ -90,3 +92,5 @@ TEST_CASE("a route that grows keeps its full segments") {
   CHECK(set->utterance_count() == 9000);
   CHECK(set->first_row.back() == 9000);
 }
+
+}  // namespace segments_test

@@ -13,6 +13,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace tenant_router_test {
+
 namespace {
 
 constexpr std::uint32_t dimension = 128;
@@ -267,3 +269,5 @@ TEST_CASE("snapshots change while queries run, and each answer is of one snapsho
   editor.join();
   CHECK(answers > 0);
 }
+
+}  // namespace tenant_router_test

@@ -8,6 +8,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace index_test {
+
 namespace {
 
 constexpr std::uint32_t dimension = 24;
@@ -205,3 +207,5 @@ TEST_CASE("floats move into a file and stay what they were, also where chunks co
   CHECK(vault.file_bytes() == all);
   for (std::size_t r = 0; r < blocks.size(); ++r) CHECK(copy_of(r) == before[r]);
 }
+
+}  // namespace index_test

@@ -10,6 +10,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace reencoding_test {
+
 namespace {
 
 constexpr std::string_view potion = "potion@00aa";
@@ -310,3 +312,5 @@ TEST_CASE("the tenant's encoder may be named without its version") {
   CHECK(encoder_id_of(router, "hash") == "hash-v1");
   CHECK(encoder_id_of(settings(2).router, "") == "hash-v1");
 }
+
+}  // namespace reencoding_test

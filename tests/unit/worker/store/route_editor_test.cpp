@@ -12,6 +12,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace route_editor_test {
+
 namespace {
 
 constexpr std::uint32_t dimension = 32;
@@ -308,3 +310,5 @@ TEST_CASE("edits are refused before memory is short, and removals are not") {
   REQUIRE(bench.edit(RouteEditKind::remove, text_only("1000", {})));
   CHECK(bench.edit(RouteEditKind::add, sample_route("tiny", dimension, 1, 7)));
 }
+
+}  // namespace route_editor_test

@@ -12,6 +12,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace route_image_test {
+
 namespace {
 
 constexpr std::uint32_t dimension = 24;
@@ -44,10 +46,14 @@ struct Life {
   std::unique_ptr<TenantRouter> router;
 };
 
+// In one batch.
 void put_some(Life& life, unsigned routes) {
+  std::vector<RouteEdit> edits;
   for (unsigned r = 0; r < routes; ++r) {
-    life.edit(RouteEditKind::put, sample_route(std::to_string(100 + r), dimension, 1 + r % 5, r));
+    edits.push_back(
+        {RouteEditKind::put, sample_route(std::to_string(100 + r), dimension, 1 + r % 5, r)});
   }
+  REQUIRE(life.editor.apply(tenant.context(), edits));
 }
 
 std::string image_path(const DataDirectory& directory, int slot) {
@@ -266,3 +272,5 @@ TEST_CASE("rows that a start did not read are looked at afterwards") {
   }
   CHECK(now.store->degraded_reason().find("checksum") != std::string::npos);
 }
+
+}  // namespace route_image_test

@@ -11,6 +11,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace snapshot_file_test {
+
 namespace {
 
 constexpr std::uint32_t layout = 7;
@@ -152,3 +154,5 @@ TEST_CASE("checksums do not depend on how bytes were cut, and do on each of them
     CHECK(changed.finish() != whole.finish());
   }
 }
+
+}  // namespace snapshot_file_test

@@ -10,6 +10,8 @@
 using namespace tenantd;
 using namespace tenantd::fixtures;
 
+namespace store_test {
+
 namespace {
 
 const TenantBinding tenant(acme());
@@ -279,3 +281,5 @@ TEST_CASE("rows decode to what was encoded") {
   two = {"texte", {1.0F, 2.0F}, ""};
   CHECK(utterance_checksum("r", 0, one) != utterance_checksum("r", 0, two));
 }
+
+}  // namespace store_test
