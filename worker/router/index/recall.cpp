@@ -188,6 +188,7 @@ bool RecallMeasure::finds_best(Query& query) {
   QuerySignals signals;
   signals.vector = query.vector;
   signals.codes = query.codes.view();
+  signals.coarse = query.codes.coarse();
   signals.left_out_row = query.row;
   const QuerySignals* const one = &signals;
   search_.scan(*set_, scoring_, {&one, 1}, view_.get());

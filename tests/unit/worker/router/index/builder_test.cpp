@@ -89,6 +89,7 @@ TEST_CASE("the recall that is told is the recall that somebody else counts") {
     QuerySignals signals;
     signals.vector = vector;
     signals.codes = codes.view();
+    signals.coarse = codes.coarse();
     signals.left_out_row = row;
     searcher.scan(set, snapshot->scoring, {&signals, 1}, snapshot->index.get());
     searcher.select(0);
@@ -168,6 +169,7 @@ TEST_CASE("edits are found at once, and are put into lists when they are many") 
     QuerySignals signals;
     signals.vector = query.data();
     signals.codes = codes.view();
+    signals.coarse = codes.coarse();
     Searcher searcher;
     searcher.scan(*snapshot->set, snapshot->scoring, {&signals, 1}, snapshot->index.get());
     searcher.select(0);

@@ -53,6 +53,7 @@ struct Query {
     codes.set(vector.row(0));
     signals.vector = vector.data();
     signals.codes = codes.view();
+    signals.coarse = codes.coarse();
   }
 };
 
