@@ -1,10 +1,12 @@
 // Kernels for CPUs with AVX-512 F, BW and VNNI. vpdpbusd multiplies unsigned by signed bytes: that
 // is why codes have an offset of 128 and queries have not; the offset's part is taken off a sum.
 #if defined(__x86_64__)
+#if !defined(TENANTD_EMULATE_AVX512)
 // g++ 12 sees uninitialised values in its own header (GCC bug 105593).
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
+#endif
 
 #include <algorithm>
 #include <array>
@@ -12,9 +14,14 @@
 #include "worker/router/kernels/kernels.h"
 #include "worker/router/kernels/split.h"
 
+#if defined(TENANTD_EMULATE_AVX512)  // a test includes this file after intrinsics of its own
+#define TENANTD_AVX512
+#define TENANTD_AVX512_INLINE inline
+#else
 #define TENANTD_AVX512 __attribute__((target("avx512f,avx512bw,avx512vnni")))
 #define TENANTD_AVX512_INLINE \
   __attribute__((target("avx512f,avx512bw,avx512vnni"), always_inline)) inline
+#endif
 
 namespace tenantd {
 namespace {
