@@ -1,11 +1,13 @@
 // Latency of TenantRouter::route() and route_batch(), whole calls on one thread, beside a floor of
-// the same run and, where it is installed, FAISS; and the cost of edits.
+// the same run and, where they are installed, FAISS and hnswlib; and the cost of edits.
 //
-// `router_bench [--vectors N]... [--only PART] [--edits]`: microseconds over vectors of 384 random
-// floats in routes of 20 utterances of 8 words; --only keeps the calls with PART in their names.
-// "floor" only reads as many bytes and multiplies them, with AVX-512 VNNI where the CPU has it,
-// else with AVX2; "fp32" multiplies all floats with the kernel that the router uses. Pin it to one
-// core. With --edits also an import of 100,000 vectors, with queries running beside a smaller one.
+// `router_bench [--vectors N]... [--topics N] [--only PART] [--edits]`: microseconds over vectors
+// of 384 floats in routes of 20 utterances of 8 words; --only keeps the calls with PART in their
+// names. Vectors are random directions; with --topics they lie around N directions of their route's
+// own, and queries as well: without, an index finds nothing near anything. "floor" only reads as
+// many bytes and multiplies them, with AVX-512 VNNI where the CPU has it, else with AVX2; "fp32"
+// multiplies all floats with the kernel that the router uses. Pin it to one core. With --edits also
+// an import of 100,000 vectors, with queries running beside a smaller one.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -14,24 +16,18 @@
 #include <functional>
 #include <thread>
 
-#if defined(__x86_64__)
-#pragma GCC diagnostic ignored "-Wuninitialized"  // g++ 12, in its own header (GCC bug 105593)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#endif
-#ifdef TENANTD_BENCH_FAISS
-#include <faiss/IndexFlat.h>
-#include <omp.h>
-#endif
-
+#include "tests/bench/router_floor.h"
+#include "tests/bench/router_peers.h"
 #include "tests/unit/worker/store/store_fixtures.h"
+#include "worker/router/dot.h"
 
 using namespace tenantd;
+using namespace tenantd::bench;
 using namespace tenantd::fixtures;
 
 namespace {
 
-constexpr std::uint32_t dimension = 384;
+constexpr std::uint32_t dimension = floor_dimension;
 constexpr std::size_t route_size = 20;
 constexpr std::size_t batch_size = 32;
 
@@ -50,75 +46,24 @@ std::string random_text(std::mt19937& random) {
   return text;
 }
 
-RouteDefinition random_route(std::mt19937& random, std::size_t number) {
+// Of a route's topics, if it has some; else a direction.
+std::vector<float> vector_near(std::mt19937& random, std::span<const std::vector<float>> topics) {
+  std::vector<float> vector = random_vector(random, dimension);
+  if (topics.empty()) return vector;
+  const std::vector<float>& topic = topics[random() % topics.size()];
+  for (std::size_t j = 0; j < dimension; ++j) vector[j] = topic[j] + 0.8F * vector[j];
+  return vector;
+}
+
+RouteDefinition random_route(std::mt19937& random, std::size_t number,
+                             std::span<const std::vector<float>> topics = {}) {
   RouteDefinition route;
   route.id = std::to_string(1'000'000 + number);
   for (std::size_t i = 0; i < route_size; ++i) {
-    route.utterances.push_back({random_text(random), random_vector(random, dimension), "e"});
+    route.utterances.push_back({random_text(random), vector_near(random, topics), "e"});
   }
   return route;
 }
-
-#if defined(__x86_64__)
-constexpr std::size_t floor_tile = 8;
-
-__attribute__((target("avx512f,avx512vnni"))) void read_and_multiply(const std::uint8_t* rows,
-                                                                     std::size_t count,
-                                                                     const std::int8_t* query,
-                                                                     std::int32_t* out) {
-  for (std::size_t r = 0; r + floor_tile <= count; r += floor_tile) {
-    __m512i sums[floor_tile];
-    for (auto& sum : sums) sum = _mm512_setzero_si512();
-    const std::uint8_t* row = rows + r * dimension;
-    for (std::size_t j = 0; j < dimension; j += 64) {
-      const __m512i q = _mm512_load_si512(query + j);
-      for (std::size_t i = 0; i < floor_tile; ++i) {
-        const std::uint8_t* at = row + i * dimension + j;
-        _mm_prefetch(reinterpret_cast<const char*>(at + 8192), _MM_HINT_T0);
-        sums[i] = _mm512_dpbusd_epi32(sums[i], _mm512_load_si512(at), q);
-      }
-    }
-    for (std::size_t i = 0; i < floor_tile; ++i) out[r + i] = _mm512_reduce_add_epi32(sums[i]);
-  }
-}
-
-// The same with AVX2, which has no instruction for bytes that does not saturate.
-__attribute__((target("avx2"))) void read_and_multiply_avx2(const std::uint8_t* rows,
-                                                            std::size_t count,
-                                                            const std::int16_t* query,
-                                                            std::int32_t* out) {
-  constexpr std::size_t tile = 4;
-  for (std::size_t r = 0; r + tile <= count; r += tile) {
-    __m256i sums[tile];
-    for (auto& sum : sums) sum = _mm256_setzero_si256();
-    const std::uint8_t* row = rows + r * dimension;
-    for (std::size_t j = 0; j < dimension; j += 16) {
-      const __m256i q = _mm256_load_si256(reinterpret_cast<const __m256i*>(query + j));
-      for (std::size_t i = 0; i < tile; ++i) {
-        const auto* const at = reinterpret_cast<const __m128i*>(row + i * dimension + j);
-        const __m256i codes = _mm256_cvtepu8_epi16(_mm_load_si128(at));
-        sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(codes, q));
-      }
-    }
-    for (std::size_t i = 0; i < tile; ++i) {
-      __m128i half =
-          _mm_add_epi32(_mm256_castsi256_si128(sums[i]), _mm256_extracti128_si256(sums[i], 1));
-      half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
-      out[r + i] = _mm_cvtsi128_si32(_mm_add_epi32(half, _mm_shuffle_epi32(half, 0xB1)));
-    }
-  }
-}
-
-bool has_vnni_floor() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni");
-}
-bool has_floor() { return has_vnni_floor() || __builtin_cpu_supports("avx2"); }
-#else
-void read_and_multiply_avx2(const std::uint8_t*, std::size_t, const std::int16_t*, std::int32_t*) {}
-bool has_vnni_floor() { return false; }
-void read_and_multiply(const std::uint8_t*, std::size_t, const std::int8_t*, std::int32_t*) {}
-bool has_floor() { return false; }
-#endif
 
 // Calls that are timed in turn, so that all of them meet the same weather.
 class Contest {
@@ -182,17 +127,88 @@ struct Asked {
   }
 };
 
-void report_queries(std::size_t vectors, const char* only) {
+// The bench's vectors and queries as other libraries take them.
+class PeerQueries {
+ public:
+  PeerQueries(const Matrix& rows, const Asked& asked) : queries_(asked.vectors.size(), dimension) {
+    static_assert(dimension % 16 == 0);  // so a Matrix has no padding
+    data_.rows = rows.data();
+    data_.count = rows.rows();
+    data_.dimension = dimension;
+    std::vector<float> products(rows.rows() + 16);
+    for (std::size_t q = 0; q < queries_.rows(); ++q) {
+      if (!normalise(asked.vectors[q], queries_.row(q))) std::abort();
+      if (q % 4 != 0) continue;
+      const float* const query = queries_.row(q).data();
+      best_kernels().dot_rows(query, rows.data(), rows.rows(), rows.stride(), products.data());
+      const auto end = products.begin() + static_cast<std::ptrdiff_t>(rows.rows());
+      data_.queries.push_back(query);
+      data_.nearest.push_back(std::max_element(products.begin(), end) - products.begin());
+    }
+  }
+  [[nodiscard]] std::vector<VectorPeer> make_peers() const {
+    std::vector<VectorPeer> peers;
+#ifdef TENANTD_BENCH_FAISS
+    add_faiss_peers(data_, peers);
+#endif
+#ifdef TENANTD_BENCH_HNSWLIB
+    add_hnswlib_peer(data_, peers);
+#endif
+    return peers;
+  }
+  void ask(const VectorPeer& peer, std::size_t i) const {
+    if (peer.nearest(queries_.row(i % queries_.rows()).data()) < 0) std::abort();
+  }
+  // How often the router finds the route of the nearest vector.
+  [[nodiscard]] double recall_of_routes(TenantRouter& router,
+                                        const ExecutionContext& context) const {
+    std::size_t found = 0;
+    for (std::size_t q = 0; q < data_.queries.size(); ++q) {
+      RouteQuery query;
+      query.embedding = {data_.queries[q], dimension};
+      const auto decision = router.route(context, query);
+      if (!decision) std::abort();
+      const auto route = static_cast<std::size_t>(data_.nearest[q]) / route_size;
+      found += decision->route == std::to_string(1'000'000 + route) ? 1 : 0;
+    }
+    return static_cast<double>(found) / static_cast<double>(data_.queries.size());
+  }
+
+ private:
+  Matrix queries_;
+  PeerData data_;
+};
+
+// The same routes, each as good as its nearest vector: what a search for that vector finds.
+SnapshotPtr by_nearest(const RouteSnapshot& snapshot) {
+  auto other = std::make_shared<RouteSnapshot>(snapshot);
+  other->settings.router.aggregation = other->scoring.aggregation = Aggregation::max;
+  other->settings.router.threshold = 0;
+  return other;
+}
+
+void report_queries(std::size_t vectors, std::size_t topic_count, const char* only) {
   std::mt19937 random(1);
   std::vector<RouteDefinition> routes;
-  for (std::size_t i = 0; i < vectors / route_size; ++i) routes.push_back(random_route(random, i));
+  std::vector<std::vector<std::vector<float>>> topics(vectors / route_size);
+  Matrix floats(vectors, dimension);
+  for (std::size_t i = 0; i < topics.size(); ++i) {
+    for (std::size_t t = 0; t < topic_count; ++t) {
+      topics[i].push_back(random_vector(random, dimension));
+    }
+    routes.push_back(random_route(random, i, topics[i]));
+    for (std::size_t u = 0; u < route_size; ++u) {
+      const auto& vector = routes.back().utterances[u].embedding;
+      if (!normalise(vector, floats.row(i * route_size + u))) std::abort();
+    }
+  }
   const SnapshotPtr current = snapshot(routes, settings(dimension, "e"));
   routes.clear();
   TenantRouter router(acme(), current);
   const TenantBinding tenant(acme());
   Asked asked;
   for (int i = 0; i < 512; ++i) {
-    asked.vectors.push_back(random_vector(random, dimension));
+    asked.vectors.push_back(vector_near(random, topics[random() % topics.size()]));
     asked.texts.push_back(random_text(random));
   }
   Contest contest;
@@ -232,23 +248,21 @@ void report_queries(std::size_t vectors, const char* only) {
                     if (!router.route_batch(tenant.context(), queries, decisions)) std::abort();
                   });
   }
-  Matrix floats(vectors, dimension);
+  TenantRouter nearest_router(acme(), by_nearest(*current));
+  contest.enter("route, nearest vector's", 1, [&](std::size_t i) {
+    if (!nearest_router.route(tenant.context(), asked.query(i, false))) std::abort();
+  });
   Matrix query(1, dimension);
-  for (std::size_t i = 0; i < vectors; ++i) floats.row(i)[i % dimension] = 1;
+  if (!normalise(asked.vectors[0], query.row(0))) std::abort();
   std::vector<float> scores(vectors);
   contest.enter("fp32, all products", 1, [&](std::size_t) {
     best_kernels().dot_rows(query.data(), floats.data(), vectors, floats.stride(), scores.data());
   });
-#ifdef TENANTD_BENCH_FAISS
-  omp_set_num_threads(1);
-  faiss::IndexFlatIP index(dimension);
-  for (std::size_t i = 0; i < vectors; ++i) index.add(1, floats.row(i).data());
-  std::vector<float> best(5);
-  std::vector<faiss::Index::idx_t> labels(5);
-  contest.enter("FAISS (baseline build)", 1, [&](std::size_t i) {
-    index.search(1, asked.vectors[i % asked.vectors.size()].data(), 5, best.data(), labels.data());
-  });
-#endif
+  const PeerQueries peer_queries(floats, asked);
+  const std::vector<VectorPeer> peers = peer_queries.make_peers();
+  for (const VectorPeer& peer : peers) {
+    contest.enter(peer.name.c_str(), 1, [&](std::size_t i) { peer_queries.ask(peer, i); });
+  }
   contest.keep(only);
   contest.run(vectors >= 100'000 ? 40 : vectors >= 10'000 ? 200 : 500);
   contest.print(vectors);
@@ -258,6 +272,12 @@ void report_queries(std::size_t vectors, const char* only) {
   }
   std::printf("%8zu  bytes a vector: %zu in the first pass, %zu as floats\n", vectors,
               held / vectors, floats.stride() * sizeof(float));
+  std::printf("%8zu  the nearest vector's route: recall@1 %.3f\n", vectors,
+              peer_queries.recall_of_routes(nearest_router, tenant.context()));
+  for (const VectorPeer& peer : peers) {
+    std::printf("%8zu  %s: recall@1 %.3f, bytes a vector: %.0f\n", vectors, peer.name.c_str(),
+                peer.recall, peer.vector_bytes);
+  }
 }
 
 // The longest time between two answers of a thread that asks without a pause.
@@ -326,13 +346,26 @@ void report_edits(std::size_t vectors, bool with_queries) {
 
 }  // namespace
 
+double bench::recall_of(const PeerData& data,
+                        const std::function<std::int64_t(const float*)>& nearest) {
+  std::size_t found = 0;
+  for (std::size_t q = 0; q < data.queries.size(); ++q) {
+    found += nearest(data.queries[q]) == data.nearest[q] ? 1 : 0;
+  }
+  return static_cast<double>(found) / static_cast<double>(data.queries.size());
+}
+
 int main(int argc, char** argv) {
   std::vector<std::size_t> sizes;
   bool edits = false;
   const char* only = "";
+  std::size_t topics = 0;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--edits") == 0) edits = true;
     if (std::strcmp(argv[i], "--only") == 0 && i + 1 < argc) only = argv[++i];
+    if (std::strcmp(argv[i], "--topics") == 0 && i + 1 < argc) {
+      topics = std::strtoul(argv[++i], nullptr, 10);
+    }
     if (std::strcmp(argv[i], "--vectors") == 0 && i + 1 < argc) {
       sizes.push_back(std::strtoul(argv[++i], nullptr, 10));
     }
@@ -342,7 +375,7 @@ int main(int argc, char** argv) {
       "kernels: %s\n vectors  call                      least us    p50 us    p99 us  x floor: "
       "least, p50\n",
       best_kernels().name);
-  for (const std::size_t vectors : sizes) report_queries(vectors, only);
+  for (const std::size_t vectors : sizes) report_queries(vectors, topics, only);
   if (edits) {
     report_edits(10'000, true);
     report_edits(100'000, false);
