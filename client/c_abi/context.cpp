@@ -243,6 +243,19 @@ int tenantd_page_rules(tenantd_context* context, size_t index, tenantd_route_rul
   });
 }
 
+int tenantd_page_margin(tenantd_context* context, size_t index, uint32_t* has_margin, float* margin,
+                        tenantd_error** error) {
+  return in_context(context, error, [&](Client&) -> Status {
+    if (index >= context->page.routes.size()) {
+      return fail(ErrorCode::not_found, "the last page has no such listing");
+    }
+    const RouteMessage& route = context->page.routes[index].route;
+    *has_margin = route.has_margin ? 1 : 0;
+    *margin = route.margin;
+    return {};
+  });
+}
+
 int tenantd_tenant_stats(tenantd_context* context, tenantd_stats* stats, tenantd_error** error) {
   return in_context(context, error, [&](Client& client) -> Status {
     const auto answer = client.stats();

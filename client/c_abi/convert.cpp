@@ -106,6 +106,8 @@ Result<RoutesEdit> edit_of(const tenantd_route_edit* edits, std::size_t count) {
       return fail(ErrorCode::invalid_argument, "an unknown aggregation");
     }
     edit.route.priority = given.priority;
+    edit.route.has_margin = given.has_margin != 0;
+    edit.route.margin = given.margin;
     edit.route.aggregation = static_cast<std::uint8_t>(given.aggregation);
     for (std::size_t r = 0; r < given.rules_size; ++r) {
       const tenantd_rule& from = given.rules[r];

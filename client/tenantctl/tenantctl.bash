@@ -15,7 +15,7 @@ _tenantctl() {
     case $word in
       --socket | --token-file | --transport | --timeout | --lines | -n | --embedding-file | --encoder | --alternatives | \
         --utterance | --keyword | --pattern | --always | --always-pattern | --never | --never-pattern | --priority | \
-        --aggregation | --limit | --route | --threshold | --description | --tag | --mode | --embeddings | --dimension | --min-examples | --config | --tenants-dir | \
+        --aggregation | --limit | --route | --threshold | --margin | --description | --tag | --mode | --embeddings | --dimension | --min-examples | --config | --tenants-dir | \
         --queries | --connections | --depth | --rate | --duration | --count | --warm-up)
         [[ $word == --embeddings && $verb == export ]] || skip=1 ;;
       -*) ;;
@@ -49,7 +49,7 @@ _tenantctl() {
     tenant:events) words="-n --lines" ;;
     query:) words="--embedding-file --encoder --alternatives --limit --route --tag --explain" ;;
     bench:) words="--queries --ping --connections --depth --rate --duration --count --warm-up" ;;
-    routes:add) words="--utterance --keyword --pattern --always --always-pattern --never --never-pattern --threshold --priority --aggregation --description --tag" ;;
+    routes:add) words="--utterance --keyword --pattern --always --always-pattern --never --never-pattern --threshold --margin --priority --aggregation --description --tag" ;;
     routes:import) words="--mode --embeddings --dimension --encoder" ;;
     routes:export) words="--embeddings" ;;
     routes:lint) words="--min-examples" ;;

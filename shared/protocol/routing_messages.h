@@ -226,6 +226,8 @@ struct RouteMessage {
   std::uint8_t aggregation = 0;  // 0: the tenant's; else 1 + its number (max, mean, top_k_mean,
                                  // centroid, prototype_mix)
   std::vector<RuleMessage> rules;
+  bool has_margin = false;
+  float margin = 0;  // of this route, instead of the tenant's
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -239,6 +241,8 @@ struct RouteMessage {
     visit("priority", self.priority);
     visit("aggregation", self.aggregation);
     visit("rules", self.rules, Bound{64});
+    visit("has_margin", self.has_margin);
+    visit("margin", self.margin);
   }
 };
 

@@ -129,11 +129,12 @@ class PythonClient(DaemonTest):
         with tenantd.TenantContext("acme-corp"):
             route = tenantd.Route("human", rules=[
                 tenantd.Rule("talk to a human", mode="always"), tenantd.Rule("^/human", "pattern", "always"),
-                tenantd.Rule("operator")], tags=["people"], priority=3, aggregation="max")
+                tenantd.Rule("operator")], tags=["people"], priority=3, aggregation="max",
+                margin=0.25)
             route.put()
             again = tenantd.Route.get("human")
-            self.assertEqual((again.rules, again.priority, again.aggregation),
-                             (route.rules, 3, "max"))
+            self.assertEqual((again.rules, again.priority, again.aggregation, again.margin),
+                             (route.rules, 3, "max", 0.25))
             router = tenantd.Router()
             hard = router.route("/human", explain=True)
             self.assertEqual((hard.route, hard.confidence), ("human", 1.0))

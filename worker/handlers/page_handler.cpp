@@ -25,6 +25,8 @@ RouteMessage head_of(const RouteBlock& block) {
   message.metadata = block.metadata;
   message.has_threshold = block.threshold.has_value();
   message.threshold = block.threshold.value_or(0.0F);
+  message.has_margin = block.margin.has_value();
+  message.margin = block.margin.value_or(0.0F);
   message.tags = block.tags;
   message.priority = block.priority;
   if (block.aggregation) {
@@ -35,7 +37,7 @@ RouteMessage head_of(const RouteBlock& block) {
 }
 
 std::size_t encoded_bytes(const RouteMessage& head) {
-  std::size_t bytes = 52 + head.id.size() + head.description.size() + head.metadata.size();
+  std::size_t bytes = 57 + head.id.size() + head.description.size() + head.metadata.size();
   for (const std::string& tag : head.tags) bytes += 4 + tag.size();
   for (const RuleMessage& rule : head.rules) bytes += 6 + rule.text.size();
   return bytes;

@@ -125,6 +125,7 @@ std::vector<RouteEdit> to_edits(RoutesEdit&& message) {
     edit.route.description = std::move(from.route.description);
     edit.route.metadata = std::move(from.route.metadata);
     if (from.route.has_threshold) edit.route.threshold = from.route.threshold;
+    if (from.route.has_margin) edit.route.margin = from.route.margin;
     edit.route.tags = std::move(from.route.tags);
     edit.route.priority = from.route.priority;
     // What is no aggregation stays none: the router refuses it.

@@ -16,6 +16,12 @@ float threshold_of(const RouteSnapshot& snapshot, std::uint32_t route) noexcept 
   return snapshot.set->routes[route]->threshold.value_or(snapshot.settings.router.threshold);
 }
 
+// Of the route that would answer: its own, or the tenant's.
+float margin_of(const RouteSnapshot& snapshot, std::uint32_t route) noexcept {
+  return snapshot.set->routes[route]->margin.value_or(
+      static_cast<float>(snapshot.settings.router.margin_e4) * 1e-4F);
+}
+
 RouteScores scores_of(const RankedRoute& ranked) noexcept {
   return {ranked.signals.dense, ranked.signals.lexical, ranked.fused.score, ranked.rules};
 }
@@ -122,11 +128,10 @@ RouteReason DecisionMaker::judge_best(const RouteSnapshot& snapshot) const {
   const Placed& best = placed_.front();
   if (best.is_selected) return RouteReason::matched;
   if (!passes(snapshot, best)) return RouteReason::below_threshold;
-  const std::uint16_t margin_e4 = snapshot.settings.router.margin_e4;
-  if (margin_e4 == 0 || placed_.size() < 2) return RouteReason::matched;
+  const float margin = margin_of(snapshot, best.ranked.route);
+  if (margin <= 0 || placed_.size() < 2) return RouteReason::matched;
   const float lead = best.confidence - placed_[1].confidence;
-  const bool leads = lead >= static_cast<float>(margin_e4) * 1e-4F;
-  return leads ? RouteReason::matched : RouteReason::ambiguous;
+  return lead >= margin ? RouteReason::matched : RouteReason::ambiguous;
 }
 
 RouteDecision DecisionMaker::decide(const RouteSnapshot& snapshot, const RouteQuery& query,

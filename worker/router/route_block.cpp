@@ -148,6 +148,7 @@ void describe(RouteBlock& block, const From& from) {
   block.description = from.description;
   block.metadata = from.metadata;
   block.threshold = from.threshold;
+  block.margin = from.margin;
   block.tags = from.tags;
   block.aggregation = from.aggregation;
   block.priority = from.priority;
@@ -225,7 +226,7 @@ void RouteBlock::count_memory() noexcept {
 
 RouteDefinition RouteBlock::definition(bool with_vectors) const {
   RouteDefinition route{id, description, metadata, threshold, tags,
-                        {}, aggregation, priority, rules};
+                        {}, aggregation, priority, rules,     margin};
   route.utterances.reserve(utterance_count);
   for (const auto& chunk : chunks) {
     for (std::size_t i = 0; i < chunk->size(); ++i) {

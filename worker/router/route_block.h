@@ -71,6 +71,7 @@ struct RouteBlock : RouteCentre {
   std::string description;
   std::string metadata;
   std::optional<float> threshold;
+  std::optional<float> margin;
   std::vector<std::string> tags;
   std::optional<Aggregation> aggregation;
   std::int32_t priority = 0;

@@ -50,6 +50,7 @@ struct RouteDefinition {
   std::optional<Aggregation> aggregation;  // none: the tenant's; never automatic
   std::int32_t priority = 0;               // the higher goes first among equals
   std::vector<Rule> rules;
+  std::optional<float> margin;  // lead in confidence, [0,1]; none: the tenant's. 0 demands none
   friend bool operator==(const RouteDefinition&, const RouteDefinition&) = default;
 };
 

@@ -101,6 +101,7 @@ Status validate_route(const RouteDefinition& route, std::uint32_t dimension) {
   if (route.threshold && !is_fraction(*route.threshold)) {
     return refuse("threshold", "is outside 0 to 1");
   }
+  if (route.margin && !is_fraction(*route.margin)) return refuse("margin", "is outside 0 to 1");
   Status status = validate_text("description", route.description, max_description_bytes);
   if (!status) return status;
   if (status = validate_text("metadata", route.metadata, max_metadata_bytes); !status)

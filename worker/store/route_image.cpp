@@ -212,6 +212,7 @@ bool Reader::read_texts_of(const RouteRecord& record, RouteDefinition& route) {
   route.tags = decode_tags(tags);
   route.priority = record.priority;
   if (record.has_threshold != 0) route.threshold = record.threshold;
+  if (record.has_margin != 0) route.margin = record.margin;
   if (record.has_aggregation != 0) route.aggregation = static_cast<Aggregation>(record.aggregation);
   return decode_rules(rules, route.rules) && validate_rules(route.rules).has_value();
 }

@@ -10,7 +10,7 @@ namespace tenantd::route_image {
 
 // Raise it with every change of what is here, of the structures that are written as they are, and
 // of what they mean: of the tokeniser, the quantiser, the calibration.
-inline constexpr std::uint32_t layout = 0x2F001;
+inline constexpr std::uint32_t layout = 0x2F002;
 inline constexpr std::uint32_t largest_dimension = 8192;
 
 // What each holds, in this order: an item a route, chunk or segment, or one in all.
@@ -67,13 +67,16 @@ struct RouteRecord {
   std::uint32_t sums;  // doubles: none, or the dimension
   std::int32_t priority;
   float threshold;
+  float margin;
   float mean_length;
   float centroid_scale;
   float centroid_error;
   std::uint8_t has_threshold;
+  std::uint8_t has_margin;
   std::uint8_t has_aggregation;
   std::uint8_t aggregation;
   std::uint8_t has_centroid;
+  std::uint8_t reserved[3];
 };
 
 struct ChunkRecord {

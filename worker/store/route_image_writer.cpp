@@ -39,6 +39,8 @@ route_image::RouteRecord record_of(const RouteBlock& route) {
   record.priority = route.priority;
   record.has_threshold = route.threshold ? 1 : 0;
   record.threshold = route.threshold.value_or(0);
+  record.has_margin = route.margin ? 1 : 0;
+  record.margin = route.margin.value_or(0);
   record.has_aggregation = route.aggregation ? 1 : 0;
   record.aggregation = static_cast<std::uint8_t>(route.aggregation.value_or(Aggregation::max));
   return record;

@@ -118,6 +118,10 @@ std::int64_t route_checksum(const RouteDefinition& route) {
   if (route.aggregation) {
     state = mix_bits(state ^ 3 ^ static_cast<std::uint64_t>(*route.aggregation) << 8U);
   }
+  if (route.margin) {
+    const auto margin = std::bit_cast<std::uint64_t>(static_cast<double>(*route.margin));
+    state = mix_bits(mix_bits(state ^ 4) ^ margin);
+  }
   return static_cast<std::int64_t>(state);
 }
 

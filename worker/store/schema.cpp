@@ -70,6 +70,10 @@ CREATE TABLE route_images(
   nonce INTEGER NOT NULL,
   PRIMARY KEY(tenant_id, slot)
 ) STRICT, WITHOUT ROWID;
+)sql",
+    // Of a route: the lead in confidence that it needs to answer.
+    R"sql(
+ALTER TABLE routes ADD COLUMN margin REAL;
 )sql"};
 
 Status run_migration(Database& database, std::int64_t from) {

@@ -80,9 +80,10 @@ constexpr std::array<std::string_view, 22> statement_texts{
     "UPDATE tenants SET snapshot_version = snapshot_version + 1, route_count = route_count + ?2"
     " WHERE tenant_id = ?1 RETURNING snapshot_version",
     "SELECT route_id, description, metadata, tags, threshold, utterance_count, checksum,"
-    " rules, priority, aggregation, version FROM routes WHERE tenant_id = ?1 ORDER BY route_id",
+    " rules, priority, aggregation, version, margin FROM routes WHERE tenant_id = ?1 ORDER BY "
+    "route_id",
     "SELECT utterance_count FROM routes WHERE tenant_id = ?1 AND route_id = ?2",
-    "INSERT INTO routes VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    "INSERT INTO routes VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     "UPDATE routes SET utterance_count = utterance_count + ?3, version = ?4"
     " WHERE tenant_id = ?1 AND route_id = ?2",
     "DELETE FROM routes WHERE tenant_id = ?1 AND route_id = ?2",

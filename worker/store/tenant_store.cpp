@@ -103,6 +103,7 @@ Result<std::uint64_t> TenantStore::load_all(std::string_view tenant,
     route.metadata = routes.text(2);
     route.tags = decode_tags(routes.text(3));
     if (!routes.is_null(4)) route.threshold = static_cast<float>(routes.real(4));
+    if (!routes.is_null(11)) route.margin = static_cast<float>(routes.real(11));
     const bool is_sound = decode_rules(routes.text(7), route.rules) &&
                           read_choices(routes, route) && routes.integer(6) == route_checksum(route);
     if (!is_sound) return damaged("a route's checksum is wrong");
@@ -276,6 +277,7 @@ Status TenantStore::insert_route(std::string_view tenant, const RouteDefinition&
   insert.bind(10, static_cast<std::int64_t>(route.priority));
   if (route.aggregation) insert.bind(11, static_cast<std::int64_t>(*route.aggregation));
   insert.bind(12, version);
+  if (route.margin) insert.bind(13, static_cast<double>(*route.margin));
   if (Status status = insert.run(); !status) return status;
   return insert_utterances(tenant, route, 0);
 }

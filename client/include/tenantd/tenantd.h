@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define TENANTD_ABI_VERSION 2 /* grows with every addition; what is there keeps its meaning */
+#define TENANTD_ABI_VERSION 3 /* grows with every addition; what is there keeps its meaning */
 
 /* What every call returns: 0, or an error's stable number. */
 enum {
@@ -215,6 +215,9 @@ typedef struct tenantd_route_edit {
   int32_t priority; /* the higher goes first among equals and among `always` rules */
   uint32_t
       aggregation; /* 0 the tenant's, 1 max, 2 mean, 3 top_k_mean, 4 centroid, 5 prototype_mix */
+  /* ABI 3 */
+  uint32_t has_margin;
+  float margin; /* lead in confidence over the second route, instead of the tenant's */
 } tenantd_route_edit;
 
 typedef struct tenantd_edited {
@@ -262,6 +265,10 @@ typedef struct tenantd_route_rules {
 } tenantd_route_rules;
 int tenantd_page_rules(tenantd_context* context, size_t index, tenantd_route_rules* rules,
                        tenantd_error** error);
+/* ABI 3. The margin of listing number `index` of the last page, likewise. *has_margin 0: the
+ * tenant's. */
+int tenantd_page_margin(tenantd_context* context, size_t index, uint32_t* has_margin, float* margin,
+                        tenantd_error** error);
 
 typedef struct tenantd_stats {
   uint64_t generation;

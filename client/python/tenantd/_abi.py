@@ -5,7 +5,7 @@ import os
 from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import Any, Optional
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 
 
 class Options(ctypes.Structure):
@@ -61,7 +61,8 @@ class RouteEdit(ctypes.Structure):
                 ("description", c_char_p), ("metadata", c_char_p), ("tags", POINTER(c_char_p)),
                 ("tags_size", c_size_t), ("utterances", POINTER(Utterance)),
                 ("utterances_size", c_size_t), ("rules", POINTER(Rule)), ("rules_size", c_size_t),
-                ("priority", c_int32), ("aggregation", c_uint32)]
+                ("priority", c_int32), ("aggregation", c_uint32), ("has_margin", c_uint32),
+                ("margin", c_float)]
 
 
 class RouteListing(ctypes.Structure):
@@ -110,6 +111,8 @@ _FUNCTIONS: "dict[str, tuple[Any, list[Any]]]" = {
     "tenantd_routes_page": (c_int, [c_void_p, c_char_p, c_char_p, c_uint32, c_int, c_void_p,
                                     c_void_p]),
     "tenantd_page_rules": (c_int, [c_void_p, c_size_t, POINTER(RouteRules), c_void_p]),
+    "tenantd_page_margin": (c_int, [c_void_p, c_size_t, POINTER(c_uint32), POINTER(c_float),
+                                    c_void_p]),
     "tenantd_tenant_stats": (c_int, [c_void_p, POINTER(Stats), c_void_p]),
     "tenantd_ping": (c_int, [c_void_p, c_void_p]),
     "tenantd_async_open": (c_int, [POINTER(Options), c_char_p, c_void_p, c_void_p]),

@@ -200,7 +200,7 @@ class Route:
     def __init__(self, id: str, utterances: Iterable[str] = (), *, description: str = "",
                  metadata: str = "", tags: Iterable[str] = (),
                  threshold: Optional[float] = None, rules: Iterable[Rule] = (), priority: int = 0,
-                 aggregation: Optional[str] = None) -> None:
+                 aggregation: Optional[str] = None, margin: Optional[float] = None) -> None:
         self.id = id
         self.utterances = list(utterances)
         self.description = description
@@ -210,6 +210,7 @@ class Route:
         self.rules = list(rules)
         self.priority = priority  # the higher goes first among equals and among `always` rules
         self.aggregation = aggregation  # None: the tenant's
+        self.margin = margin  # lead in confidence over the second route; None: the tenant's
 
     def __repr__(self) -> str:
         return f"Route({self.id!r}, {len(self.utterances)} utterances)"
@@ -237,6 +238,9 @@ class Route:
                 routes[-1].rules = [rule_of(rule) for rule in more.rules[:more.rules_size]]
                 routes[-1].priority = more.priority
                 routes[-1].aggregation = AGGREGATIONS[more.aggregation]
+                has_margin, margin = ctypes.c_uint32(), ctypes.c_float()
+                context.call(lib.tenantd_page_margin, index, byref(has_margin), byref(margin))
+                routes[-1].margin = margin.value if has_margin.value else None
             if not page.contents.more:
                 return routes
             after, after_utterance = page.contents.next_route, page.contents.next_utterance
@@ -264,7 +268,8 @@ class Route:
                               self.description.encode(), self.metadata.encode(), tags,
                               len(self.tags), utterances, len(texts), rules_array(self.rules),
                               len(self.rules), self.priority,
-                              AGGREGATIONS.index(self.aggregation))
+                              AGGREGATIONS.index(self.aggregation), self.margin is not None,
+                              self.margin or 0.0)
         current_context().call(lib.tenantd_edit_routes, byref(edit), 1, None)
 
     @classmethod

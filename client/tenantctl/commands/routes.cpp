@@ -41,6 +41,7 @@ struct AddOptions {
   RouteMessage route;
   std::vector<std::string> utterances;
   std::optional<float> threshold;
+  std::optional<float> margin;
   std::vector<std::string> keywords;
   std::vector<std::string> patterns;
   std::vector<std::string> always;
@@ -85,6 +86,8 @@ Result<int> add_route(const Context& context, const AddOptions& options) {
   route.aggregation = aggregation_code(options.aggregation).value_or(0);
   route.has_threshold = options.threshold.has_value();
   route.threshold = options.threshold.value_or(0.0F);
+  route.has_margin = options.margin.has_value();
+  route.margin = options.margin.value_or(0.0F);
   auto client = context.connect(options.tenant);
   if (!client) return fail(client.error());
   auto edits =
@@ -200,6 +203,8 @@ void add_add(CLI::App& routes, Context& context) {
   add_list("--never", options->never, "Words that exclude it");
   add_list("--never-pattern", options->never_patterns, "A regular expression that excludes it");
   add->add_option("--threshold", options->threshold, "Confidence below which it does not match")
+      ->check(CLI::Range(0.0, 1.0));
+  add->add_option("--margin", options->margin, "Lead in confidence below which it does not answer")
       ->check(CLI::Range(0.0, 1.0));
   add->add_option("--description", options->route.description, "For people");
   add_list("--tag", options->route.tags, "A tag; may come often");

@@ -344,6 +344,7 @@ std::string route_detail_text(const RouteListing& listing) {
   facts.add("route", route.id);
   facts.add("description", route.description);
   facts.add("threshold", route.has_threshold ? score(route.threshold) : "the tenant's");
+  if (route.has_margin) facts.add("margin", score(route.margin));
   facts.add("tags", joined(route.tags, ", "));
   if (route.priority != 0) facts.add("priority", std::to_string(route.priority));
   facts.add("aggregation", aggregation_name_of(route.aggregation));

@@ -16,7 +16,7 @@ std::size_t head_bytes(const RouteMessage& route) noexcept {
   std::size_t bytes = 1 + 5 * count_bytes + 1 + sizeof(float) + route.id.size() +
                       route.description.size() + route.metadata.size();
   for (const std::string& tag : route.tags) bytes += count_bytes + tag.size();
-  bytes += sizeof route.priority + sizeof route.aggregation + count_bytes;
+  bytes += sizeof route.priority + sizeof route.aggregation + count_bytes + 1 + sizeof(float);
   for (const RuleMessage& rule : route.rules) bytes += 2 + count_bytes + rule.text.size();
   return bytes;
 }

@@ -94,15 +94,13 @@ Result<UtteranceMessage> read_utterance(const Json& value, std::size_t index) {
   return utterance;
 }
 
-Status read_threshold(const Json& object, RouteMessage& route) {
-  const auto found = object.find("threshold");
+Status read_fraction(const Json& object, const char* key, bool& is_there, float& out) {
+  const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return {};
   const double value = found->is_number() ? found->get<double>() : -1.0;
-  if (!(value >= 0.0 && value <= 1.0)) {
-    return bad_field("threshold", "must be a number from 0 to 1");
-  }
-  route.has_threshold = true;
-  route.threshold = static_cast<float>(value);
+  if (!(value >= 0.0 && value <= 1.0)) return bad_field(key, "must be a number from 0 to 1");
+  is_there = true;
+  out = static_cast<float>(value);
   return {};
 }
 
@@ -142,9 +140,9 @@ Status read_utterances(const Json& object, RouteMessage& route) {
 }
 
 Result<RouteMessage> read_route(const Json& object) {
-  static constexpr std::array<std::string_view, 12> keys = {
-      "id",       "description", "threshold", "tags",  "metadata", "utterances",
-      "keywords", "patterns",    "always",    "never", "priority", "aggregation"};
+  static constexpr std::array<std::string_view, 13> keys = {
+      "id",       "description", "threshold", "tags",     "metadata",    "utterances", "keywords",
+      "patterns", "always",      "never",     "priority", "aggregation", "margin"};
   if (!object.is_object()) return bad_field("", "a route must be a JSON object");
   RouteMessage route;
   if (Status known = check_keys(object, keys, ""); !known) return fail(known.error());
@@ -152,8 +150,9 @@ Result<RouteMessage> read_route(const Json& object) {
   for (Status status :
        {read_text(object, "id", "", max_route_id_bytes, route.id),
         read_text(object, "description", "", 4096, route.description),
-        read_threshold(object, route), read_tags(object, route), read_metadata(object, route),
-        read_rules(object, route), read_utterances(object, route)}) {
+        read_fraction(object, "threshold", route.has_threshold, route.threshold),
+        read_fraction(object, "margin", route.has_margin, route.margin), read_tags(object, route),
+        read_metadata(object, route), read_rules(object, route), read_utterances(object, route)}) {
     if (!status) return fail(status.error());
   }
   if (route.id.empty()) return bad_field("id", "is empty");
@@ -182,6 +181,7 @@ std::string format_route_line(const RouteMessage& route, bool with_embeddings) {
   json["id"] = route.id;
   if (!route.description.empty()) json["description"] = route.description;
   if (route.has_threshold) json["threshold"] = route.threshold;
+  if (route.has_margin) json["margin"] = route.margin;
   if (!route.tags.empty()) json["tags"] = route.tags;
   if (!route.metadata.empty()) json["metadata"] = metadata_json(route.metadata);
   write_rules(route, json);

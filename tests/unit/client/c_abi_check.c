@@ -67,6 +67,7 @@ int main(void) {
   request.size = offsetof(tenantd_route_request, only_routes);
   EXPECT(tenantd_route_many(NULL, &request, 1, NULL, NULL) == TENANTD_NO_TENANT);
   EXPECT(tenantd_page_rules(NULL, 0, NULL, NULL) == TENANTD_NO_TENANT);
+  EXPECT(tenantd_page_margin(NULL, 0, NULL, NULL, NULL) == TENANTD_NO_TENANT);
 
   /* Structures of other versions: unknown fields only pass while they are zero. */
   later.known.size = sizeof later;

@@ -159,6 +159,8 @@ TEST_CASE("routes") {
   listing.route.threshold = 0.25F;
   listing.route.metadata = "{\"a\":1}";
   listing.route.priority = 4;
+  listing.route.has_margin = true;
+  listing.route.margin = 0.1F;
   listing.route.aggregation = 1;
   listing.route.rules = {{RuleKindCode::keyword, RuleModeCode::always, "my bill"}};
   listing.route.utterances = {{"why\033c", {}, {}}, {"", {1.0F}, "x"}};

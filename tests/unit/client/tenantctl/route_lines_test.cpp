@@ -41,7 +41,7 @@ TEST_CASE("a whole route is read, and written as it was") {
 
 TEST_CASE("rules, priority and aggregation are read, and written as they were") {
   const std::string line =
-      R"({"id":"r","keywords":["refund","credit card"],"patterns":["\\bINV-[0-9]+"],)"
+      R"({"id":"r","margin":0.25,"keywords":["refund","credit card"],"patterns":["\\bINV-[0-9]+"],)"
       R"("always":["talk to a human",{"pattern":"^/help"}],"never":[{"pattern":"\\d{9}"},"spam"],)"
       R"("priority":-2,"aggregation":"top_k_mean","utterances":[]})";
   const auto route = parse_route_line(line);
@@ -53,6 +53,8 @@ TEST_CASE("rules, priority and aggregation are read, and written as they were") 
   CHECK(route->rules[4].kind == RuleKindCode::pattern);
   CHECK(route->rules[6].mode == RuleModeCode::never);
   CHECK(route->priority == -2);
+  CHECK(route->has_margin);
+  CHECK(route->margin == 0.25F);
   CHECK(route->aggregation == 3);
   CHECK(format_route_line(*route, true) == line);
   const auto named = parse_route_line(R"({"id":"r","always":[{"keyword":"x"}]})");
@@ -89,6 +91,7 @@ TEST_CASE("every mistake names its line and field") {
   CHECK(error_of(R"({"id":"a","never":[{"pattern":1}]})").field == "never[0]");
   CHECK(error_of("{\"id\":\"a\",\"patterns\":[\"" + std::string(1025, 'x') + "\"]}").field ==
         "patterns[0]");
+  CHECK(error_of(R"({"id":"a","margin":-0.1})").field == "margin");
   CHECK(error_of(R"({"id":"a","priority":1.5})").field == "priority");
   CHECK(error_of(R"({"id":"a","priority":3000000000})").field == "priority");
   CHECK(error_of(R"({"id":"a","aggregation":"auto"})").field == "aggregation");

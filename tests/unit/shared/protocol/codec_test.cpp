@@ -24,6 +24,8 @@ RoutesEdit sample_edit() {
   item.route.utterances.push_back({"where is my invoice", {0.5F, -1.0F, 0.25F}, "potion"});
   item.route.utterances.push_back({"refund me", {}, ""});
   item.route.priority = -7;
+  item.route.has_margin = true;
+  item.route.margin = 0.125F;
   item.route.aggregation = 3;
   item.route.rules = {{RuleKindCode::keyword, RuleModeCode::signal, "invoice"},
                       {RuleKindCode::pattern, RuleModeCode::never, "\\bspam\\b"}};

@@ -126,12 +126,14 @@ TEST_CASE("pages fit frames and join to every route and utterance, in order, onc
   }
 }
 
-TEST_CASE("rules, priority and aggregation go in by an edit and come out in a page") {
+TEST_CASE("rules, priority, margin and aggregation go in by an edit and come out in a page") {
   Bench bench;
   RoutesEdit edit;
   RouteMessage& route = edit.edits.emplace_back().route;
   route.id = "r";
   route.priority = -3;
+  route.has_margin = true;
+  route.margin = 0.25F;
   route.aggregation = 4;
   route.rules = {{RuleKindCode::pattern, RuleModeCode::always, "^/r"},
                  {RuleKindCode::keyword, RuleModeCode::never, "other"}};

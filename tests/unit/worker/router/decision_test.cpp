@@ -105,6 +105,7 @@ struct World {
     made.id = id;
     if (random() % 8 == 0) made.aggregation = static_cast<Aggregation>(random() % 5);
     if (random() % 3 == 0) made.threshold = pick<float>({0.0F, 0.1F, 0.5F, 1.0F});
+    if (random() % 3 == 0) made.margin = pick<float>({0.0F, 0.05F, 0.3F, 1.0F});
     if (random() % 3 == 0) made.priority = pick<std::int32_t>({-1, 1, 7});
     if (random() % 2 == 0) made.tags.push_back(pick<std::string>({"t1", "t2", "t3"}));
     if (random() % 4 == 0) made.tags.push_back("t4");

@@ -97,6 +97,9 @@ class Reference {
   [[nodiscard]] float threshold_of(std::size_t route) const {
     return routes_[route].threshold.value_or(settings().threshold);
   }
+  [[nodiscard]] float margin_of(std::size_t route) const {
+    return routes_[route].margin.value_or(static_cast<float>(settings().margin_e4) * 1e-4F);
+  }
   [[nodiscard]] RouteDecision fallback(RouteReason reason) const {
     RouteDecision decision;
     decision.route = settings().fallback_route.view();
@@ -220,9 +223,8 @@ class Reference {
     if (!best.selected) {
       if (best.confidence < threshold_of(best.route)) {
         reason = RouteReason::below_threshold;
-      } else if (settings().margin_e4 > 0 && placed.size() > 1 &&
-                 best.confidence - placed[1].confidence <
-                     static_cast<float>(settings().margin_e4) * 1e-4F) {
+      } else if (placed.size() > 1 &&
+                 best.confidence - placed[1].confidence < margin_of(best.route)) {
         reason = RouteReason::ambiguous;
       }
     }

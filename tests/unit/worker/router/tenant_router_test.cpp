@@ -121,6 +121,21 @@ TEST_CASE("thresholds compare confidence, a route's own first, and zero is one")
   CHECK(lenient.ask("where is my parcel")->is_fallback);
 }
 
+TEST_CASE("a route answers by its own margin before the tenant's, and zero is one") {
+  TenantSettings tenant = settings(dimension);
+  tenant.router.threshold = 0.0F;
+  auto routes = help_desk();
+  routes[1].margin = 1.0F;
+  Desk strict(tenant, routes);
+  CHECK(strict.ask("I forgot the password")->reason == RouteReason::ambiguous);
+  CHECK(strict.ask("where is my parcel")->reason == RouteReason::matched);
+  tenant.router.margin_e4 = 10'000;
+  routes[1].margin = 0.0F;
+  Desk lenient(tenant, routes);
+  CHECK(lenient.ask("I forgot the password")->route == "password");
+  CHECK(lenient.ask("where is my parcel")->reason == RouteReason::ambiguous);
+}
+
 TEST_CASE("each bad query has its typed error") {
   Desk desk;
   std::vector<float> vector(dimension, 1.0F);
@@ -213,6 +228,8 @@ TEST_CASE("routes, texts and settings are validated") {
   CHECK(refused([](RouteDefinition& r) { r.utterances[0] = {}; }));
   CHECK(refused([](RouteDefinition& r) { r.threshold = 1.5F; }));
   CHECK(refused([](RouteDefinition& r) { r.threshold = std::nanf(""); }));
+  CHECK(refused([](RouteDefinition& r) { r.margin = 1.5F; }));
+  CHECK(refused([](RouteDefinition& r) { r.margin = std::nanf(""); }));
   CHECK(refused([](RouteDefinition& r) { r.metadata = "{"; }));
   CHECK(refused([](RouteDefinition& r) { r.tags = {""}; }));
   CHECK(refused([](RouteDefinition& r) { r.tags.assign(33, "t"); }));

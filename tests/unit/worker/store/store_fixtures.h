@@ -74,6 +74,7 @@ inline RouteDefinition sample_route(std::string id, std::uint32_t dimension, std
   route.metadata = R"({"seed": 1})";
   route.tags = {"one", "two words"};
   if (seed % 2 == 0) route.threshold = 0.0F;
+  if (seed % 3 == 0) route.margin = seed % 2 == 0 ? 0.0F : 0.1F;
   if (seed % 3 == 0) {
     route.priority = static_cast<std::int32_t>(seed) - 40;
     route.aggregation = static_cast<Aggregation>(seed % 5);

@@ -231,7 +231,8 @@ TEST_CASE("a database of the schema without rules is brought up to date and keep
   run_sql(directory.database(),
           "PRAGMA journal_mode=DELETE; ALTER TABLE routes DROP COLUMN rules;"
           "ALTER TABLE routes DROP COLUMN priority; ALTER TABLE routes DROP COLUMN aggregation;"
-          "ALTER TABLE routes DROP COLUMN version; DROP TABLE route_images;"
+          "ALTER TABLE routes DROP COLUMN margin; ALTER TABLE routes DROP COLUMN version;"
+          "DROP TABLE route_images;"
           "PRAGMA user_version=2");
   const RouteDefinition added = sample_route("new", 8, 3, 3);
   REQUIRE_FALSE(added.rules.empty());
@@ -239,11 +240,14 @@ TEST_CASE("a database of the schema without rules is brought up to date and keep
   CHECK(load_all(*open_store(directory).value()).value() == std::vector{added, old});
 }
 
-TEST_CASE("a rule, a priority or an aggregation that the row's checksum does not cover is damage") {
+TEST_CASE(
+    "a rule, a priority, a margin or an aggregation that the row's checksum does not cover is "
+    "damage") {
   for (const char* change :
        {"rules = 'always keyword a' || char(10)", "rules = replace(rules, 'always', 'never')",
         "rules = rules || 'x'", "rules = 'always' || char(10)", "priority = priority + 1",
-        "priority = 5000000000", "aggregation = 7", "aggregation = NULL"}) {
+        "priority = 5000000000", "aggregation = 7", "aggregation = NULL", "margin = 0.5",
+        "margin = NULL"}) {
     CAPTURE(change);
     const DataDirectory directory;
     REQUIRE(apply(*open_store(directory).value(), RouteEditKind::add, sample_route("r", 8, 2, 6)));
