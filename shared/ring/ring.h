@@ -115,8 +115,8 @@ class RingEndpoint {
   std::uint32_t rung_sleep_ = 0;  // the peer's sleep word that was rung last
   std::uint32_t own_cpu_ = 0;
   bool marked_asleep_ = false;  // the own sleep word is not 0
-  bool freed_ = false;   // popped since the last publish()
-  bool broken_ = false;  // the peer violated the protocol
+  bool freed_ = false;          // popped since the last publish()
+  bool broken_ = false;         // the peer violated the protocol
 };
 
 }  // namespace tenantd
