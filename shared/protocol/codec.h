@@ -12,6 +12,7 @@
 // start. string_view and span members point into the decoded buffer, which must be 4-byte aligned.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -43,16 +44,20 @@ inline constexpr bool is_text =
 
 class Writer {
  public:
-  // Appends to `out`, whose start is the payload's start plus `offset` bytes already there.
-  explicit Writer(std::vector<std::byte>& out) noexcept : out_(out), start_(out.size()) {}
+  // Appends to `out`; what is there already is not the payload's. `out` holds just what was written
+  // once the writer has gone.
+  explicit Writer(std::vector<std::byte>& out) noexcept
+      : out_(out), start_(out.size()), used_(start_) {}
+  ~Writer() { out_.resize(used_); }  // never grows here
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
 
   template <Scalar T>
   void operator()(const char*, const T& value, Bound = {}) {
-    append(&value, sizeof value);
+    append(value);
   }
   void operator()(const char*, const bool& value, Bound = {}) {
-    const std::uint8_t byte = value ? 1 : 0;
-    append(&byte, 1);
+    append(value ? std::byte{1} : std::byte{0});
   }
   void operator()(const char* name, std::string_view value, Bound bound) {
     count(name, value.size(), bound);
@@ -63,7 +68,8 @@ class Writer {
   }
   void operator()(const char* name, std::span<const float> values, Bound bound) {
     count(name, values.size(), bound);
-    while ((out_.size() - start_) % alignof(float) != 0) out_.push_back(std::byte{0});
+    constexpr std::array<std::byte, alignof(float)> zeros{};
+    append(zeros.data(), (start_ - used_) % alignof(float));  // start_ ≤ used_: wraps on purpose
     append(values.data(), values.size_bytes());
   }
   void operator()(const char* name, const std::vector<float>& values, Bound bound) {
@@ -90,15 +96,32 @@ class Writer {
   void count(const char* name, std::size_t size, Bound bound) {
     if (size > bound.max && overflowed_field_ == nullptr) overflowed_field_ = name;
     const auto wire = static_cast<std::uint32_t>(size);
-    append(&wire, sizeof wire);
+    append(wire);
+  }
+  // Most fields are a few bytes: they go into room that is made for many of them at once.
+  template <class T>
+  void append(const T& value) {
+    if (out_.size() - used_ < sizeof value) out_.resize(used_ + room_bytes);
+    std::memcpy(out_.data() + used_, &value, sizeof value);
+    used_ += sizeof value;
   }
   void append(const void* data, std::size_t size) {
+    if (size == 0) return;
+    if (out_.size() - used_ < size) return append_long(data, size);
+    std::memcpy(out_.data() + used_, data, size);
+    used_ += size;
+  }
+  [[gnu::noinline]] void append_long(const void* data, std::size_t size) {
     const auto* bytes = static_cast<const std::byte*>(data);
+    out_.resize(used_);
     out_.insert(out_.end(), bytes, bytes + size);
+    used_ += size;
   }
 
+  static constexpr std::size_t room_bytes = 256;
   std::vector<std::byte>& out_;
   std::size_t start_;
+  std::size_t used_;  // bytes of out_ that mean something; the rest is room
   const char* overflowed_field_ = nullptr;
 };
 
@@ -108,14 +131,14 @@ class Reader {
 
   template <Scalar T>
   void operator()(const char* name, T& value, Bound = {}) {
-    take(name, &value, sizeof value);
+    take(name, value);
     if constexpr (std::is_enum_v<T>) {
       if (bad_field_ == nullptr && !is_valid(value)) fail_at(name);
     }
   }
   void operator()(const char* name, bool& value, Bound = {}) {
     std::uint8_t byte = 0;
-    take(name, &byte, 1);
+    take(name, byte);
     if (byte > 1) fail_at(name);
     value = byte == 1;
   }
@@ -167,15 +190,16 @@ class Reader {
   void fail_at(const char* name) noexcept {
     if (bad_field_ == nullptr) bad_field_ = name;
   }
-  void take(const char* name, void* out, std::size_t size) {
-    if (bad_field_ != nullptr || payload_.size() - position_ < size) return fail_at(name);
-    std::memcpy(out, payload_.data() + position_, size);
-    position_ += size;
+  template <class T>
+  void take(const char* name, T& out) {
+    if (bad_field_ != nullptr || payload_.size() - position_ < sizeof out) return fail_at(name);
+    std::memcpy(&out, payload_.data() + position_, sizeof out);
+    position_ += sizeof out;
   }
   // A count within its bound whose items (of at least item_bytes each) fit the rest; 0 on failure.
   std::uint32_t count(const char* name, Bound bound, std::size_t item_bytes) {
     std::uint32_t value = 0;
-    take(name, &value, sizeof value);
+    take(name, value);
     if (bad_field_ == nullptr &&
         (value > bound.max || value * item_bytes > payload_.size() - position_)) {
       fail_at(name);
@@ -185,7 +209,7 @@ class Reader {
   void align(const char* name) {
     while (position_ % alignof(float) != 0) {
       std::uint8_t pad = 0;
-      take(name, &pad, 1);
+      take(name, pad);
       if (pad != 0) return fail_at(name);
       if (bad_field_ != nullptr) return;
     }
@@ -201,13 +225,17 @@ class Reader {
 template <class T>
 [[nodiscard]] Status encode(const T& message, std::vector<std::byte>& out) {
   const std::size_t before = out.size();
-  Writer writer(out);
-  T::describe(message, writer);
-  if (writer.overflowed_field() == nullptr) return {};
+  const char* overflowed_field = nullptr;
+  {
+    Writer writer(out);
+    T::describe(message, writer);
+    overflowed_field = writer.overflowed_field();
+  }
+  if (overflowed_field == nullptr) return {};
   out.resize(before);
   Error error;
   error.code = ErrorCode::invalid_argument;
-  error.field = writer.overflowed_field();
+  error.field = overflowed_field;
   error.message = "too long for a message";
   return fail(std::move(error));
 }
@@ -216,15 +244,16 @@ template <class T>
 // `payload`.
 template <class T>
 [[nodiscard]] Result<T> decode(std::span<const std::byte> payload) {
-  T message{};
+  Result<T> message;
   Reader reader(payload);
-  T::describe(message, reader);
+  T::describe(*message, reader);
   if (reader.bad_field() == nullptr) return message;
   Error error;
   error.code = ErrorCode::protocol_error;
   error.field = reader.bad_field();
   error.message = "malformed message";
-  return fail(std::move(error));
+  message = fail(std::move(error));
+  return message;
 }
 
 }  // namespace tenantd

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "shared/base/clock.h"
@@ -46,14 +47,17 @@ void ClientRing::publish() noexcept {
   if (endpoint_.publish()) ring_worker();
 }
 
-bool ClientRing::spin_until(std::uint64_t start_ns, std::uint64_t until_ns) noexcept {
+// now_ns: in, the time; out, what the clock said last.
+bool ClientRing::spin_until(std::uint64_t until_ns, std::uint64_t& now_ns) noexcept {
+  const std::uint64_t end_ns = std::min(until_ns, now_ns + AdaptiveSpin::budget_ns);
+  endpoint_.prepare_pushes();
   for (;;) {
     for (int i = 0; i < 16; ++i) {
       if (endpoint_.readable()) return true;
       spin_pause();
     }
-    const std::uint64_t now_ns = monotonic_ns();
-    if (now_ns >= until_ns || now_ns - start_ns >= AdaptiveSpin::budget_ns) return false;
+    now_ns = monotonic_ns();
+    if (now_ns >= end_ns) return false;
   }
 }
 
@@ -64,8 +68,11 @@ void ClientRing::wait(std::uint64_t until_ns, bool for_space) noexcept {
   // A gap beside a worker on the same CPU says nothing about spinning, and is not timed.
   const bool timed = cpu != endpoint_.peer_cpu();
   const std::uint64_t start_ns = timed ? monotonic_ns() : 0;
+  std::uint64_t end_ns = start_ns;
+  // A gap that spinning ended is taken to the last look at the clock: another now would keep the
+  // answer waiting.
   if (!(spinning_ && spin_.should_spin(cpu, endpoint_.peer_cpu()) &&
-        spin_until(start_ns, until_ns))) {
+        spin_until(until_ns, end_ns))) {
     // Before the sleep flag: a ring after it changes the word, and the wait returns at once.
     const std::uint32_t seen = peer_.header().doorbell.load(std::memory_order_seq_cst);
     bool wake_worker = false;
@@ -75,8 +82,9 @@ void ClientRing::wait(std::uint64_t until_ns, bool for_space) noexcept {
       futex_wait(peer_.header().doorbell, seen, until_ns);
       endpoint_.wake_up();
     }
+    if (timed) end_ns = monotonic_ns();
   }
-  if (timed) spin_.record_gap(monotonic_ns() - start_ns);
+  if (timed) spin_.record_gap(end_ns - start_ns);
 }
 
 }  // namespace tenantd

@@ -47,7 +47,7 @@ class ClientRing {
 
  private:
   ClientRing(RingMemory own, PeerRingMemory peer, UniqueFd doorbell) noexcept;
-  [[nodiscard]] bool spin_until(std::uint64_t start_ns, std::uint64_t until_ns) noexcept;
+  [[nodiscard]] bool spin_until(std::uint64_t until_ns, std::uint64_t& now_ns) noexcept;
   void ring_worker() noexcept;
 
   RingMemory own_;

@@ -87,14 +87,22 @@ class RingEndpoint {
   // This side runs again.
   void wake_up() noexcept;
 
+  // Takes the lines that the next frame will be written to from the peer's cache, where they are
+  // since it read the last lap's. For a side that waits for an answer anyway.
+  void prepare_pushes() noexcept;
+
   [[nodiscard]] std::uint32_t peer_cpu() const noexcept;
   void publish_own_cpu(std::uint32_t cpu) noexcept;
 
  private:
   [[nodiscard]] bool room_for(std::uint64_t bytes) noexcept;  // sets broken_ on a violation
   [[nodiscard]] tl::unexpected<Error> violation(const char* what);
+  void fetch_early() const noexcept;
   void copy_in(std::uint64_t position, std::span<const std::byte> bytes) noexcept;
   void copy_out(std::uint64_t position, std::byte* out, std::size_t size) const noexcept;
+
+  // An embedding of 384 floats; of longer frames the CPU sees the pattern itself.
+  static constexpr std::size_t early_lines = 26;
 
   RingPlaces places_;
   std::uint64_t mask_;
@@ -106,8 +114,9 @@ class RingEndpoint {
   std::uint32_t sleeps_ = 0;      // counts own sleeps
   std::uint32_t rung_sleep_ = 0;  // the peer's sleep word that was rung last
   std::uint32_t own_cpu_ = 0;
-  bool freed_ = false;   // popped since the last publish()
-  bool broken_ = false;  // the peer violated the protocol
+  bool marked_asleep_ = false;  // the own sleep word is not 0
+  bool freed_ = false;          // popped since the last publish()
+  bool broken_ = false;         // the peer violated the protocol
 };
 
 }  // namespace tenantd

@@ -69,21 +69,25 @@ void WorkerRing::wake_up() noexcept {
   idle_since_ns_ = 0;
 }
 
-bool WorkerRing::spin_for_frames() noexcept {
+bool WorkerRing::spin_for_frames(std::uint64_t& now_ns) noexcept {
   if (endpoint_.readable()) return true;
   const std::uint32_t cpu = current_cpu();
   endpoint_.publish_own_cpu(cpu);
   if (!spin_.should_spin(cpu, endpoint_.peer_cpu())) return false;
-  idle_since_ns_ = monotonic_ns();
-  while (monotonic_ns() - idle_since_ns_ < AdaptiveSpin::budget_ns) {
+  now_ns = monotonic_ns();
+  idle_since_ns_ = now_ns;
+  endpoint_.prepare_pushes();
+  while (now_ns - idle_since_ns_ < AdaptiveSpin::budget_ns) {
     for (int i = 0; i < 16; ++i) {
       if (endpoint_.readable()) {
-        spin_.record_gap(monotonic_ns() - idle_since_ns_);
+        // To the last look at the clock: another now would keep the request waiting.
+        spin_.record_gap(now_ns - idle_since_ns_);
         idle_since_ns_ = 0;
         return true;
       }
       spin_pause();
     }
+    now_ns = monotonic_ns();
   }
   return false;
 }

@@ -54,8 +54,9 @@ class WorkerRing {
   [[nodiscard]] SleepDecision prepare_sleep_for_space() noexcept;
   void wake_up() noexcept;
   // Looks at the ring for at most AdaptiveSpin::budget_ns if that pays; true when it became
-  // readable. For use before prepare_sleep, by a worker that has nothing else to do.
-  [[nodiscard]] bool spin_for_frames() noexcept;
+  // readable. For use before prepare_sleep, by a worker that has nothing else to do. now_ns becomes
+  // what its clock said last (CLOCK_MONOTONIC), where it looked at one.
+  [[nodiscard]] bool spin_for_frames(std::uint64_t& now_ns) noexcept;
 
  private:
   WorkerRing(RingMemory own, PeerRingMemory peer, UniqueFd doorbell) noexcept;

@@ -6,12 +6,13 @@
 // round measures every subject once, in shuffled order; what counts is the ratio to the direct
 // socketpair of the same round.
 //
-// usage: path_bench SOCKET TENANTS PLACE ROUNDS CALLS [GROUP]
+// usage: path_bench SOCKET TENANTS PLACE ROUNDS CALLS [GROUP [CASES]]
 // TENANTS: by commas. PLACE: S (all on CPU 0), X (workers and peers on CPU 1), the caller has
 // pinned the workers; or F (nobody is pinned), which measures all tenants at once instead of one.
 // GROUP: the cgroup directory of a worker, for peers with the same burden; p50_group_ratio is to
-// the socketpair whose server is one of them, 0 where there is none. Prints one JSON object:
-// per subject, depth and number at once the medians over rounds.
+// the socketpair whose server is one of them, 0 where there is none. CASES: only these, by commas,
+// as the output names them ("ring route/1/1"), and the socketpairs that they are compared with.
+// Prints one JSON object: per subject, depth and number at once the medians over rounds.
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,6 +54,7 @@ struct Options {
   int rounds = 7;
   int calls = 4000;
   std::string group;
+  std::vector<std::string> only;  // empty: all cases
 };
 
 class ClientPeer : public Peer {
@@ -175,7 +177,7 @@ struct Case {
   }
 };
 
-std::vector<Case> cases_of(const Options& options) {
+std::vector<Case> all_cases(const Options& options) {
   std::vector<Case> cases;
   if (options.place == 'F') {
     for (const char* subject : {"socketpair", "relay", "ring route", "stream route"}) {
@@ -197,6 +199,22 @@ std::vector<Case> cases_of(const Options& options) {
     cases.push_back({"floor in group", 1, 1});
     cases.push_back({"socketpair in group", 1, 1});
   }
+  return cases;
+}
+
+std::vector<Case> cases_of(const Options& options) {
+  std::vector<Case> cases = all_cases(options);
+  if (options.only.empty()) return cases;
+  std::erase_if(cases, [&options](const Case& each) {
+    return !each.subject.starts_with("socketpair") &&
+           std::find(options.only.begin(), options.only.end(), each.name()) == options.only.end();
+  });
+  const std::vector<Case> wanted = cases;
+  std::erase_if(cases, [&wanted](const Case& each) {  // a socketpair that nothing is compared with
+    return std::none_of(wanted.begin(), wanted.end(), [&each](const Case& other) {
+      return other.depth == each.depth && !other.subject.starts_with("socketpair");
+    });
+  });
   return cases;
 }
 
@@ -225,18 +243,25 @@ void report(const std::vector<Case>& cases, std::map<std::string, Samples>& samp
   std::printf("}\n");
 }
 
+std::vector<std::string> split(const char* text) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, ',');) parts.push_back(part);
+  return parts;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 6) return 2;
   Options options;
   options.socket = argv[1];
-  std::istringstream names(argv[2]);
-  for (std::string name; std::getline(names, name, ',');) options.tenants.push_back(name);
+  options.tenants = split(argv[2]);
   options.place = argv[3][0];
   options.rounds = std::atoi(argv[4]);
   options.calls = std::atoi(argv[5]);
   if (argc > 6) options.group = argv[6];
+  if (argc > 7) options.only = split(argv[7]);
   (void)::signal(SIGPIPE, SIG_IGN);
   std::mt19937 dice(static_cast<unsigned>(monotonic_ns()));
   const std::vector<Case> cases = cases_of(options);

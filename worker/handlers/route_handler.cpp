@@ -30,6 +30,7 @@ Status check_request(const RouteRequest& request) {
 }  // namespace
 
 Status check_attributes(const RouteRequest& request) {
+  if (request.user.empty() && request.department.empty() && request.labels.empty()) return {};
   constexpr const char* unprintable = "must be printable UTF-8";
   if (!is_printable(request.user)) return fail_field("user", unprintable);
   if (!is_printable(request.department)) return fail_field("department", unprintable);
@@ -50,7 +51,9 @@ Result<RouteReply> handle_route(HandlerServices& services, const ExecutionContex
   if (services.router == nullptr) return fail(store_degraded_error(services.store));
   auto decision = services.router->route(context, to_query(request));
   if (!decision) return tl::unexpected(std::move(decision.error()));
-  return to_reply(std::move(*decision));
+  Result<RouteReply> reply;
+  fill_reply(*reply, std::move(*decision));
+  return reply;
 }
 
 Result<RouteBatchReply> handle_route_batch(HandlerServices& services,
@@ -81,7 +84,7 @@ Result<RouteBatchReply> handle_route_batch(HandlerServices& services,
     RouteBatchItem& item = reply.items[asked[q]];
     item.answered = decisions[q].has_value();
     if (item.answered) {
-      item.reply = to_reply(std::move(*decisions[q]));
+      fill_reply(item.reply, std::move(*decisions[q]));
     } else {
       item.error = ErrorMessage::from(decisions[q].error());
     }

@@ -37,15 +37,14 @@ DecisionReason to_reason(RouteReason reason) noexcept {
   return DecisionReason::no_signal;
 }
 
-ScoredRoute to_scored(std::string&& route, float confidence, const RouteScores& scores) {
-  ScoredRoute scored;
+void fill_scored(ScoredRoute& scored, std::string&& route, float confidence,
+                 const RouteScores& scores) {
   scored.route = std::move(route);
   scored.confidence = confidence;
   scored.dense_score = scores.dense;
   scored.lexical_score = scores.lexical;
   scored.fused_score = scores.fused;
   scored.rule_score = scores.rules;
-  return scored;
 }
 
 std::vector<Rule> to_rules(std::vector<RuleMessage>&& messages) {
@@ -84,22 +83,22 @@ RouteQuery to_query(const RouteRequest& request) {
   return query;
 }
 
-RouteReply to_reply(RouteDecision&& decision) {
+void fill_reply(RouteReply& reply, RouteDecision&& decision) {
   constexpr std::size_t max_words = 64;
   constexpr std::size_t max_word_bytes = 128;
-  RouteReply reply;
-  reply.best = to_scored(std::move(decision.route), decision.confidence, decision.scores);
+  fill_scored(reply.best, std::move(decision.route), decision.confidence, decision.scores);
   reply.is_fallback = decision.is_fallback;
   reply.reason = to_reason(decision.reason);
   reply.snapshot_version = decision.snapshot_version;
   reply.alternatives.reserve(decision.alternatives.size());
   for (Alternative& other : decision.alternatives) {
-    reply.alternatives.push_back(to_scored(std::move(other.route), other.confidence, other.scores));
+    fill_scored(reply.alternatives.emplace_back(), std::move(other.route), other.confidence,
+                other.scores);
   }
   for (Alternative& other : decision.also) {
-    reply.also.push_back(to_scored(std::move(other.route), other.confidence, other.scores));
+    fill_scored(reply.also.emplace_back(), std::move(other.route), other.confidence, other.scores);
   }
-  if (!decision.explanation) return reply;
+  if (!decision.explanation) return;
   for (MatchedRule& matched : decision.explanation->rules) {
     reply.rules.push_back({std::move(matched.route), to_message(matched.rule)});
   }
@@ -112,7 +111,6 @@ RouteReply to_reply(RouteDecision&& decision) {
     cut_text(wire.word, max_word_bytes);
     wire.weight = word.weight;
   }
-  return reply;
 }
 
 std::vector<RouteEdit> to_edits(RoutesEdit&& message) {

@@ -12,7 +12,8 @@ namespace tenantd {
 
 // Views of the result point where the request's do.
 [[nodiscard]] RouteQuery to_query(const RouteRequest& request);
-[[nodiscard]] RouteReply to_reply(RouteDecision&& decision);
+// Into an empty reply: one that is made where it is sent from need not be moved there.
+void fill_reply(RouteReply& reply, RouteDecision&& decision);
 [[nodiscard]] RuleMessage to_message(const Rule& rule);
 [[nodiscard]] std::vector<RouteEdit> to_edits(RoutesEdit&& message);
 

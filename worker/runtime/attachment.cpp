@@ -215,7 +215,7 @@ Turn Attachment::rest(bool input_exhausted) {
     reader_.release_if_empty();
     return Turn::sleeping;
   }
-  if (!commons_.others_wait && ring_->spin_for_frames()) return Turn::more;
+  if (!commons_.others_wait && ring_->spin_for_frames(commons_.now_ns)) return Turn::more;
   return ring_->prepare_sleep(false) == SleepDecision::work ? Turn::more : Turn::sleeping;
 }
 

@@ -27,6 +27,8 @@ struct AttachmentCommons {
   DoorbellSet& doorbells;
   FrameBuffer& scratch;      // of ring frames: each is dealt with before the next
   bool others_wait = false;  // other attachments have work: nobody may spin
+  std::uint64_t now_ns =
+      0;  // what a clock said last, where one was looked at since it was set to 0
 };
 
 enum class Turn : std::uint8_t {

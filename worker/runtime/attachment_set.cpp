@@ -169,7 +169,11 @@ bool AttachmentSet::wait_and_serve(int timeout_ms) {
   run_busy();
   // A client that is alone and quick would pay a system call a request for nobody.
   const std::uint64_t until_ns = busy_.size() == 1 ? monotonic_ns() + alone_ns : 0;
-  while (busy_.size() == 1 && !loop_waits && monotonic_ns() < until_ns) run_busy();
+  for (std::uint64_t now_ns = 0; busy_.size() == 1 && !loop_waits && now_ns < until_ns;) {
+    commons_.now_ns = 0;
+    run_busy();
+    now_ns = commons_.now_ns != 0 ? commons_.now_ns : monotonic_ns();
+  }
   return loop_waits;
 }
 

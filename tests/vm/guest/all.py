@@ -7,8 +7,9 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 RESULTS = pathlib.Path("/run/vm-results.jsonl")
-# The longest last: where the machine is slow, the others are known by then.
-FILES = ("test_units", "test_unprivileged", "test_programs", "test_isolation")
+# The packages first: they install what the others copy. The longest last: where the machine is slow, the others are
+# known by then.
+FILES = ("test_debs", "test_units", "test_unprivileged", "test_programs", "test_isolation")
 # Of one file; the machine has a time of its own.
 TIMEOUT_S = "400"
 

@@ -8,6 +8,7 @@ import time
 
 BUILD = pathlib.Path("/opt/tenantd/build")
 SOURCE = pathlib.Path("/opt/tenantd/source")
+DEBS = pathlib.Path("/opt/tenantd/debs")
 STAGE = pathlib.Path("/opt/tenantd/stage")
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 LIMIT_FILES = ("cpu.max", "cpu.weight", "memory.max", "memory.high", "pids.max", "memory.oom.group")
@@ -53,6 +54,18 @@ def workers(*flags):
     """tenant → (pid, generation) of the running ones."""
     return {t["id"]: (t["pid"], t["generation"]) for t in status(*flags).get("tenants", [])
             if t["state"] == "running"}
+
+
+def processes_of_ours():
+    names = []
+    for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
+        try:
+            name = comm.read_text().strip()
+        except OSError:
+            continue
+        if name.startswith("tenantd"):
+            names.append(name)
+    return names
 
 
 def limits(root, tenant):

@@ -1,9 +1,8 @@
 """The shipped units on a real systemd with cgroup v2: two tenants, and everything that is done to a service."""
 
-import pathlib
 import unittest
 
-from machine import CGROUPS, LoadClient, SOURCE, install, limits, run, status, wait_until, workers
+from machine import CGROUPS, LoadClient, SOURCE, install, limits, processes_of_ours, run, status, wait_until, workers
 
 ROOT = CGROUPS / "system.slice/tenantd-workers.service"
 TENANTS = ("acme-corp", "globex")
@@ -17,18 +16,6 @@ def both_running():
 
 def main_pid():
     return run("systemctl", "show", "-P", "MainPID", "tenantd.service").stdout.strip()
-
-
-def processes_of_ours():
-    names = []
-    for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
-        try:
-            name = comm.read_text().strip()
-        except OSError:
-            continue
-        if name.startswith("tenantd"):
-            names.append(name)
-    return names
 
 
 def setUpModule():

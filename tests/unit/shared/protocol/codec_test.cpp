@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 
 #include "shared/protocol/admin_messages.h"
@@ -124,6 +125,40 @@ TEST_CASE("a reply with several answers and the rules that decided round-trips")
     auto corrupt = encoded(rule);
     corrupt[at] = std::byte{3};
     CHECK_FALSE(decode<RuleMessage>(corrupt).has_value());
+  }
+}
+
+TEST_CASE("fields of every size round-trip behind what is in the buffer already") {
+  // Sizes around the room that the writer makes at once, so that each kind of field meets its end.
+  for (std::size_t before = 0; before < 9; ++before) {
+    for (const std::size_t size :
+         {0, 1, 3, 120, 200, 228, 229, 230, 231, 240, 255, 256, 257, 1000}) {
+      CAPTURE(before);
+      CAPTURE(size);
+      const std::string text(size, 'x');
+      const std::vector<float> vector(size, 0.5F);
+      RouteRequest request;
+      request.text = text;
+      request.embedding = vector;
+      request.alternatives = 7;
+      request.labels = {{"key", "value"}};
+      std::vector<std::byte> out(before, std::byte{0xAA});
+      REQUIRE(encode(request, out));
+      REQUIRE(std::ranges::count(std::span(out).first(before), std::byte{0xAA}) ==
+              static_cast<std::ptrdiff_t>(before));
+      const std::vector<std::byte> payload(out.begin() + static_cast<std::ptrdiff_t>(before),
+                                           out.end());
+      std::vector<std::byte> alone;
+      REQUIRE(encode(request, alone));
+      CHECK(alone == payload);
+      const auto back = decode<RouteRequest>(payload);
+      REQUIRE(back);
+      CHECK(back->text == text);
+      CHECK(std::ranges::equal(back->embedding, vector));
+      CHECK(back->alternatives == 7);
+      REQUIRE(back->labels.size() == 1);
+      CHECK(back->labels[0].value == "value");
+    }
   }
 }
 
