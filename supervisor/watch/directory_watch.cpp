@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -23,6 +24,7 @@ DirectoryWatch::DirectoryWatch(Loop& loop, std::string path, WatchCallbacks call
       callbacks_(std::move(callbacks)),
       debounce_(loop),
       retry_(loop),
+      look_(loop),
       work_(loop) {}
 
 DirectoryWatch::~DirectoryWatch() = default;
@@ -77,6 +79,8 @@ void DirectoryWatch::lose(const std::string& problem) {
   removed_.clear();
   rescan_wanted_ = false;
   debounce_.stop();
+  look_.stop();
+  written_.clear();
   work_.stop();
   if (problem_ != problem) {
     problem_ = problem;
@@ -107,6 +111,7 @@ void DirectoryWatch::handle(const DirectoryRecord& record) {
     if (known == known_.end() || !now || now->modified_ns != known->second.signature.modified_ns)
       return;
   }
+  written_.erase(record.name);
   changed_.insert(record.name);
   schedule_batch(record.event == DirectoryEvent::gone ? removal_debounce_ms : debounce_ms);
 }
@@ -189,6 +194,7 @@ void DirectoryWatch::settle_one(const std::string& name, bool even_if_unchanged)
   const auto now = signature_of(name);
   const auto known = known_.find(name);
   if (!now) {
+    written_.erase(name);
     if (known == known_.end()) return;
     known_.erase(known);
     removed_.push_back(name);
@@ -198,7 +204,11 @@ void DirectoryWatch::settle_one(const std::string& name, bool even_if_unchanged)
     known->second.scan_number = scan_number_;
     if (!even_if_unchanged && known->second.signature == *now) return;
   }
-  if (open_for_writing(name)) return;  // its close is an event
+  if (open_for_writing(name)) {
+    ++written_[name];
+    return;
+  }
+  written_.erase(name);
   known_[name] = Known{*now, scan_number_};
   // Gone and back within one batch is a change.
   std::erase(removed_, name);
@@ -210,6 +220,20 @@ void DirectoryWatch::finish_batch() {
   work_.stop();
   callbacks_.on_settled(std::exchange(removed_, {}));
   if (!changed_.empty()) schedule_batch(removal_debounce_ms);
+  look_again();
+}
+
+// Files whose close may have been told before it was done.
+void DirectoryWatch::look_again() {
+  unsigned fewest = most_looks;
+  for (const auto& [name, looks] : written_) fewest = std::min(fewest, looks);
+  if (fewest >= most_looks || look_.active()) return;
+  look_.start(first_look_ms << (fewest - 1), [this] {
+    for (const auto& [name, looks] : written_) {
+      if (looks < most_looks) changed_.insert(name);
+    }
+    if (!changed_.empty()) schedule_batch(debounce_ms);
+  });
 }
 
 // Links are made whole and never closed: their creation is the only event.

@@ -43,6 +43,12 @@ class DirectoryWatch {
   static constexpr std::uint64_t slice_ns = 2'000'000;
   static constexpr int slice_files = 64;
   static constexpr std::uint64_t lost_retry_ms = 500;
+  // A file that is open for writing is told when it is closed. The kernel sends that event a moment
+  // before the file is not open any more (__fput() in fs/file_table.c), a long one if the writer
+  // has to wait for a CPU just then: so it is looked at again, after so long, then twice as long.
+  static constexpr std::uint64_t first_look_ms = 10;
+  static constexpr unsigned most_looks =
+      9;  // some five seconds in all, then the next event has to do
 
   DirectoryWatch(Loop& loop, std::string path, WatchCallbacks callbacks);
   ~DirectoryWatch();
@@ -55,6 +61,8 @@ class DirectoryWatch {
   void recheck(const std::string& name);
   // Nothing is being scanned, gathered or told.
   [[nodiscard]] bool idle() const;
+  // A file that was open for writing will be looked at without another event.
+  [[nodiscard]] bool looks_again() const { return look_.active(); }
   [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
   [[nodiscard]] std::size_t known_files() const noexcept { return known_.size(); }
 
@@ -79,6 +87,7 @@ class DirectoryWatch {
   void sweep_step();  // one known name: did the scan see it?
   void settle_one(const std::string& name, bool even_if_unchanged);
   void finish_batch();
+  void look_again();
   [[nodiscard]] bool is_link(const std::string& name) const;
   [[nodiscard]] std::optional<Signature> signature_of(const std::string& name) const;
   [[nodiscard]] bool open_for_writing(const std::string& name) const;
@@ -96,6 +105,8 @@ class DirectoryWatch {
   std::uint64_t window_start_ns_ = 0;
   std::uint64_t window_ms_ = 0;
   Timer retry_;
+  Timer look_;
+  std::map<std::string, unsigned> written_;  // open for writing, and how often that was seen
   Idle work_;
   std::unique_ptr<DIR, CloseDir> scan_;
   bool rescan_wanted_ = false;

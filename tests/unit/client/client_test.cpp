@@ -10,11 +10,7 @@
 #include "shared/base/clock.h"
 #include "tests/unit/client/fake_server.h"
 
-using namespace tenantd;
-using namespace tenantd::test;
-
-namespace client_test {
-
+namespace tenantd::test::client_test {
 namespace {
 
 constexpr Transport both[] = {Transport::stream, Transport::ring};
@@ -401,4 +397,4 @@ TEST_CASE("a batch has an answer or an error for each request, on both transport
   }
 }
 
-}  // namespace client_test
+}  // namespace tenantd::test::client_test

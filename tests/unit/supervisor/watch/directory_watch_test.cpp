@@ -234,3 +234,37 @@ TEST_CASE("40,000 files at once lose nothing and never hold the loop") {
   REQUIRE(f.run_until([&] { return f.removed.size() >= count && f.watch->idle(); }, 60'000));
   CHECK(f.removed.size() == count);
 }
+
+// The kernel tells the close of a file a moment before the file is closed. Here it never tells it:
+// the writer has the file by a name elsewhere.
+TEST_CASE("a file that was still open at its last event is told once it is closed") {
+  Fixture f;
+  f.start();
+  REQUIRE(f.run_until([&] { return f.batches > 0; }));
+  const fs::path elsewhere = f.root / "elsewhere.toml";
+  std::ofstream writer(elsewhere);
+  writer << "1" << std::flush;
+  fs::create_hard_link(elsewhere, f.directory / "a.toml");
+  f.settle();
+  CHECK(f.files.empty());
+  writer.close();
+  CHECK(f.run_until([&] { return f.files == Names{"a.toml"}; }, 10'000));
+}
+
+TEST_CASE("a file that stays open for writing is not looked at for ever") {
+  Fixture f;
+  f.start();
+  REQUIRE(f.run_until([&] { return f.batches > 0; }));
+  std::ofstream writer(f.directory / "a.toml");
+  writer << "1" << std::flush;
+  fs::create_hard_link(f.directory / "a.toml",
+                       f.directory / "b.toml");  // an event of the open file
+  const int before = f.batches;
+  REQUIRE(
+      f.run_until([&] { return f.batches - before >= int{DirectoryWatch::most_looks}; }, 20'000));
+  f.settle();
+  CHECK_FALSE(f.watch->looks_again());
+  CHECK(f.files.empty());
+  writer.close();  // which is an event
+  CHECK(f.run_until([&] { return std::ranges::count(f.files, "a.toml") > 0; }));
+}
