@@ -20,7 +20,7 @@ class EditsSurvive(DaemonTest):
         dice = random.Random(seed)
         daemon = self.daemon(config='[restart]\nbackoff_min = "10ms"\nbackoff_max = "20ms"\n'
                                     'crash_loop_count = 1000\n')
-        daemon.write_tenant("acme")
+        daemon.write_tenant("acme", extra="[limits]\nmax_routes = 100000\n")  # quick machines add thousands
         daemon.start()
         daemon.wait_state("acme", "running")
         acknowledged = []
