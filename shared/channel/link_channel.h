@@ -50,12 +50,13 @@ class LinkChannel {
     std::vector<std::byte> bytes;
     UniqueFd descriptor;
   };
-  LinkChannel(UniqueFd socket, Descriptors descriptors, OnMessage on_message, OnClosed on_closed);
+  LinkChannel(Loop& loop, UniqueFd socket, Descriptors descriptors, OnMessage on_message,
+              OnClosed on_closed);
   [[nodiscard]] Status send_bytes(std::span<const std::byte> bytes, UniqueFd descriptor);
   void on_ready(int events);
-  void receive_all();
+  [[nodiscard]] bool receive_all();
   void flush();
-  void end_both_ways();
+  void end_soon();
   void close_once();
 
   UniqueFd socket_;
@@ -64,6 +65,7 @@ class LinkChannel {
   OnClosed on_closed_;
   std::deque<Queued> queue_;
   Poll poll_;
+  Timer end_;                    // runs once the peer was seen to read no more
   std::shared_ptr<bool> alive_;  // false once destroyed: callbacks may destroy us
 };
 
