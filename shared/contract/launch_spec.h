@@ -11,6 +11,7 @@
 
 #include "shared/contract/fixed_text.h"
 #include "shared/contract/process_contract.h"
+#include "shared/contract/shards.h"
 #include "shared/contract/tenant_settings.h"
 
 namespace tenantd {
@@ -36,7 +37,7 @@ struct MountSpec {
 
 struct LaunchSpec {
   static constexpr std::uint32_t magic_value = 0x746e7464;  // "tntd"
-  static constexpr std::uint32_t version_value = 2;
+  static constexpr std::uint32_t version_value = 3;
   static constexpr std::size_t max_mounts = 12;
   static constexpr std::size_t max_data_files = 8;
 
@@ -61,8 +62,15 @@ struct LaunchSpec {
   std::uint32_t data_file_count = 0;
   std::uint32_t reserved = 0;
   std::array<FixedText<32>, max_data_files> data_files{};
+  // Of a pooled worker: how many shards there are in all, and its own. Each is a directory of /data
+  // with files of these names; /data itself holds `running_file_name` then. 0: a worker of one
+  // tenant.
+  std::uint32_t shard_count = 0;
+  std::uint32_t reserved_too = 0;
+  ShardSet shards{};
   FixedText<64> hostname{};
-  TenantSettings tenant{};  // zero for control
+  // Zero for control. Of a pooled worker: its own id and bounds; tenants' come with link messages.
+  TenantSettings tenant{};
   std::array<MountSpec, max_mounts> mounts{};
 };
 

@@ -41,6 +41,7 @@ enum class LinkKind : std::uint16_t {
   command_done = 40,    // control only
   posture_record = 41,  // control only
   status_request = 42,  // asks a worker for a WorkerStatus
+  release_tenant = 43,  // pooled workers only
 };
 
 struct LinkHeader {
@@ -88,6 +89,7 @@ struct WorkerStatus {
   std::uint64_t attachments_refused = 0;
   std::uint64_t peer_faults = 0;  // attachments dropped for what the peer did
   std::uint64_t snapshot_version = 0;
+  std::uint64_t open_tenants = 0;  // of a pooled worker; the numbers above are their sums
   StoreState store_state = StoreState::healthy;
   std::uint32_t reserved = 0;
   FixedText<128> store_reason{};
@@ -111,6 +113,8 @@ struct Attach {
   std::uint32_t reserved = 0;
 };
 
+// To a pooled worker also right before each Attach: it keeps nothing of tenants that sleep. Where a
+// tenant is not open and no Attach follows, nothing happens.
 struct Settings {
   static constexpr LinkKind kind = LinkKind::settings;
   LinkHeader header{};
@@ -137,6 +141,15 @@ struct Adopted {
 struct StatusRequest {
   static constexpr LinkKind kind = LinkKind::status_request;
   LinkHeader header{};
+};
+
+// Says GOAWAY to the tenant's attachments and forgets it; what is stored stays.
+struct ReleaseTenant {
+  static constexpr LinkKind kind = LinkKind::release_tenant;
+  LinkHeader header{};
+  FixedText<64> tenant_id{};
+  DrainReason reason = DrainReason::removed;
+  std::uint32_t reserved = 0;
 };
 
 // Fills in the header of a message to be sent.

@@ -28,6 +28,9 @@ inline constexpr std::string_view data_path = "/data";  // the tenant's own data
 inline constexpr std::array<std::string_view, 8> worker_data_files = {
     "routes.db",    "routes.db-wal",  "routes.db-journal", "routes.db.lock",
     "routes.index", "routes.vectors", "routes.image-0",    "routes.image-1"};
+// Of each shard's directory in a pooled worker.
+inline constexpr std::array<std::string_view, 4> shard_data_files = {
+    "routes.db", "routes.db-wal", "routes.db-journal", "routes.db.lock"};
 inline constexpr std::array<std::string_view, 3> control_data_files = {"ledger.db", "ledger.db-wal",
                                                                        "ledger.db-journal"};
 inline constexpr std::array<std::string_view, 1> compiler_data_files = {"model"};
