@@ -28,8 +28,8 @@ Result<std::unique_ptr<AttachmentSet>> AttachmentSet::create(Loop& loop, Logger&
                                                              RunningMark* mark, OnLeft on_left) {
   auto doorbells = DoorbellSet::create();
   if (!doorbells) return tl::unexpected(doorbells.error());
-  std::unique_ptr<AttachmentSet> set(new AttachmentSet(
-      loop, log, limits, mark, std::move(on_left), std::move(*doorbells)));
+  std::unique_ptr<AttachmentSet> set(
+      new AttachmentSet(loop, log, limits, mark, std::move(on_left), std::move(*doorbells)));
   const Status added = set->doorbells_.add_descriptor(loop.backend_fd(), loop_token);
   if (!added) return tl::unexpected(added.error());
   return set;
@@ -74,8 +74,8 @@ Status AttachmentSet::check_room(const TenantSeat& seat) const {
     return fail(std::move(error));
   }
   if (!fits || entries_.size() >= limits_.most) {
-    error.message = "the pooled worker has " + std::to_string(entries_.size()) +
-                    " attachments already";
+    error.message =
+        "the pooled worker has " + std::to_string(entries_.size()) + " attachments already";
     error.hint = "raise memory_max or max_attachments of [pool] in tenantd.toml";
     return fail(std::move(error));
   }
@@ -123,6 +123,7 @@ void AttachmentSet::attach(const Attach& request, UniqueFd socket, TenantSeat& s
   bytes_held_ += entry.bytes;
   auto& attachment = *entries_.emplace(token, std::move(entry)).first->second.attachment;
   seat.services.counters.attachments = ++seat.attachments;
+  if (mark_ != nullptr) seat.last_used_ns = monotonic_ns();
   settle(token, attachment.start(welcome(request, seat)));
 }
 

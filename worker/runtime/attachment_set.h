@@ -39,8 +39,10 @@ class AttachmentSet {
 
   // Everything is borrowed and outlives the set. `mark`: tenants share the worker, and it is said
   // there whose request runs; null: one tenant has it.
-  [[nodiscard]] static Result<std::unique_ptr<AttachmentSet>> create(
-      Loop& loop, Logger& log, const AttachmentLimits& limits, RunningMark* mark, OnLeft on_left);
+  [[nodiscard]] static Result<std::unique_ptr<AttachmentSet>> create(Loop& loop, Logger& log,
+                                                                     const AttachmentLimits& limits,
+                                                                     RunningMark* mark,
+                                                                     OnLeft on_left);
 
   // Takes a client's socket in, or writes one error frame and closes it.
   void attach(const Attach& request, UniqueFd socket, TenantSeat& seat);

@@ -41,8 +41,8 @@ class EditThread {
   EditThread(Loop& loop, IdleWork idle_work);
   ~EditThread();  // finishes the jobs that were taken; their completions are dropped
 
-  // Errors: resource_exhausted (`most_jobs` of the owner's, at most max_jobs, are not completed yet;
-  // 0 means max_jobs), unavailable (the thread cannot be started).
+  // Errors: resource_exhausted (`most_jobs` of the owner's, at most max_jobs, are not completed
+  // yet; 0 means max_jobs), unavailable (the thread cannot be started).
   [[nodiscard]] Status submit(Owner owner, Job job, std::size_t most_jobs = 0);
   // Editor thread: runs on the loop thread, of no job.
   void report(Completion news);
@@ -61,15 +61,15 @@ class EditThread {
   [[nodiscard]] Job take(Owner& owner);
 
   IdleWork idle_work_;
-  std::size_t in_flight_ = 0;                          // loop thread's, like the next
+  std::size_t in_flight_ = 0;                            // loop thread's, like the next
   std::unordered_map<Owner, std::size_t> in_flight_of_;  // those that have any
   std::mutex mutex_;
   std::condition_variable wake_;
   std::unordered_map<Owner, std::deque<Job>> jobs_;  // guarded by mutex_; none is empty
   std::deque<Owner> turns_;                          // guarded by mutex_: who has jobs, next first
   std::deque<Done> completions_;                     // guarded by mutex_
-  std::deque<Completion> news_;         // guarded by mutex_
-  bool stopping_ = false;               // guarded by mutex_
+  std::deque<Completion> news_;                      // guarded by mutex_
+  bool stopping_ = false;                            // guarded by mutex_
   Async done_;
   std::thread thread_;
 };

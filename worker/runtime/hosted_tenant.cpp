@@ -47,9 +47,8 @@ void HostedTenant::open(Result<TenantData> data, std::uint64_t memory_for_routes
     services_.index = data_.editor->index_report();
   } else {
     services_.store = {true, data.error().message};
-    shared_.log.write(
-        LogLevel::error, "store degraded",
-        {{"tenant", context().tenant().view()}, {"reason", data.error().message}});
+    shared_.log.write(LogLevel::error, "store degraded",
+                      {{"tenant", context().tenant().view()}, {"reason", data.error().message}});
   }
 }
 
@@ -187,24 +186,23 @@ void HostedTenant::apply_settings(const TenantSettings& settings) {
     services_.settings = settings;
     return;
   }
-  const Status queued =
-      submit([self = shared_from_this(), settings]() -> EditThread::Completion {
-        Status applied = self->data_.editor->apply_settings(self->context(), settings);
-        if (applied) {
-          applied = self->data_.store->set_max_storage(self->context(), settings.max_storage_bytes);
-        }
-        return [self, settings, applied] {
-          self->check_store_health();
-          if (applied) {
-            self->services_.settings = settings;
-            self->shared_.log.write(LogLevel::info, "settings applied");
-          } else {
-            self->shared_.log.write(LogLevel::error, "settings refused",
-                                    {{"reason", applied.error().message}});
-          }
-          self->shared_.on_settings_done(*self);
-        };
-      });
+  const Status queued = submit([self = shared_from_this(), settings]() -> EditThread::Completion {
+    Status applied = self->data_.editor->apply_settings(self->context(), settings);
+    if (applied) {
+      applied = self->data_.store->set_max_storage(self->context(), settings.max_storage_bytes);
+    }
+    return [self, settings, applied] {
+      self->check_store_health();
+      if (applied) {
+        self->services_.settings = settings;
+        self->shared_.log.write(LogLevel::info, "settings applied");
+      } else {
+        self->shared_.log.write(LogLevel::error, "settings refused",
+                                {{"reason", applied.error().message}});
+      }
+      self->shared_.on_settings_done(*self);
+    };
+  });
   if (!queued) {
     shared_.log.write(LogLevel::error, "settings refused", {{"reason", queued.error().message}});
   }

@@ -4,12 +4,11 @@
 #include <utility>
 
 #include "worker/router/validate.h"
+#include "worker/store/route_editor.h"
 
 namespace tenantd {
 namespace {
 
-// Rings take a quarter of the memory at most; the rest is for what runs.
-constexpr std::uint64_t routes_share = 2;
 // One tenant's part of what all may hold.
 constexpr std::uint64_t tenant_share = 2;
 
@@ -23,7 +22,7 @@ HostedTenants::HostedTenants(const LaunchSpec& spec, std::string data_directory,
       encoders_(std::move(encoders)),
       shared_(shared),
       attachments_(attachments),
-      memory_for_routes_(spec.memory_max_bytes / routes_share) {}
+      memory_for_routes_(memory_for_routes(spec.memory_max_bytes)) {}
 
 void HostedTenants::take_settings(const TenantSettings& settings) {
   const auto id = TenantId::parse(settings.tenant_id.valid() ? settings.tenant_id.view() : "");
@@ -76,8 +75,7 @@ void HostedTenants::attach(const Attach& request, UniqueFd socket) {
 
 void HostedTenants::begin_opening(const TenantId& id, Room& room) {
   room.state = State::opening;
-  room.tenant =
-      std::make_shared<HostedTenant>(id, room.settings, spec_.generation, shared_);
+  room.tenant = std::make_shared<HostedTenant>(id, room.settings, spec_.generation, shared_);
   const Status submitted = shared_.edits.submit(
       room.tenant.get(),
       [this, tenant = room.tenant, settings = room.settings]() -> EditThread::Completion {
@@ -90,13 +88,11 @@ void HostedTenants::begin_opening(const TenantId& id, Room& room) {
 }
 
 // Editor thread.
-Result<TenantData> HostedTenants::read(const HostedTenant& tenant,
-                                       const TenantSettings& settings) {
+Result<TenantData> HostedTenants::read(const HostedTenant& tenant, const TenantSettings& settings) {
   const std::uint32_t shard = shard_of(tenant.context().tenant().view(), spec_.shard_count);
   auto& file = files_[shard];
   if (file == nullptr) {
-    auto opened =
-        StoreFile::open(directory_ + '/' + shard_directory_name(shard) + "/routes.db");
+    auto opened = StoreFile::open(directory_ + '/' + shard_directory_name(shard) + "/routes.db");
     if (!opened) return tl::unexpected(std::move(opened.error()));
     file = std::move(*opened);
   }
@@ -197,7 +193,8 @@ void HostedTenants::note_held(Room& room) {
   if (room.held_bytes >= largest_bytes_) {
     largest_ = room.tenant.get();
     largest_bytes_ = room.held_bytes;
-    if (shared_.mark != nullptr) shared_.mark->largest(room.tenant->context().tenant(), largest_bytes_);
+    if (shared_.mark != nullptr)
+      shared_.mark->largest(room.tenant->context().tenant(), largest_bytes_);
   } else if (largest_ == room.tenant.get()) {
     tell_largest();
   }

@@ -21,8 +21,8 @@ Result<RunningMark> RunningMark::open(const std::string& path) {
       ::ftruncate(file.get(), static_cast<off_t>(sizeof(RunningRecord))) != 0) {
     return fail_errno("ftruncate " + path, errno);
   }
-  void* const memory = ::mmap(nullptr, sizeof(RunningRecord), PROT_READ | PROT_WRITE, MAP_SHARED,
-                              file.get(), 0);
+  void* const memory =
+      ::mmap(nullptr, sizeof(RunningRecord), PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   if (memory == MAP_FAILED) return fail_errno("mmap " + path, errno);
   return RunningMark(static_cast<RunningRecord*>(memory));
 }

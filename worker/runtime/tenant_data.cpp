@@ -24,8 +24,8 @@ Result<TenantData> TenantData::open_shared(const ExecutionContext& context,
                                            const TenantSettings& settings,
                                            const EncoderShelf& shelf) {
   TenantData data;
-  data.store = std::make_unique<TenantStore>(context.tenant(), std::move(shard),
-                                             settings.max_storage_bytes);
+  data.store =
+      std::make_unique<TenantStore>(context.tenant(), std::move(shard), settings.max_storage_bytes);
   auto editor = RouteEditor::open(context, *data.store, settings, shelf);
   if (!editor) return tl::unexpected(std::move(editor.error()));
   data.editor.emplace(std::move(*editor));

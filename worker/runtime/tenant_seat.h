@@ -22,7 +22,7 @@ struct TenantSeat {
 
   // AttachmentSet's, where tenants share the worker.
   std::deque<std::uint64_t> busy{};  // attachments with work, next first; may name ended ones
-  std::int64_t credit_ns = 0;      // of this round; below 0: it took more than its share
+  std::int64_t credit_ns = 0;        // of this round; below 0: it took more than its share
   bool queued = false;
 };
 

@@ -43,12 +43,15 @@ Worker::Worker(Loop& loop, TenantId tenant, WorkerOptions options, LockDown lock
       log_(log_err_fd),
       edits_(std::in_place, loop,
              [this] { return tenant_ ? tenant_->work_while_idle() : tenants_->work_while_idle(); }),
-      hosted_{*edits_, log_, nullptr,
+      hosted_{*edits_,
+              log_,
+              nullptr,
               [this](HostedTenant& hosted, const EditResult& result) {
                 attachments_->deliver(result, hosted.seat().dispatcher);
                 on_job_done(hosted);
               },
-              [this](HostedTenant& hosted) { on_job_done(hosted); }, [this] { send_status(); }},
+              [this](HostedTenant& hosted) { on_job_done(hosted); },
+              [this] { send_status(); }},
       link_(loop, identity_of(options_), link_events()),
       open_timer_(loop),
       drain_timer_(loop) {}
@@ -126,9 +129,9 @@ void Worker::start(UniqueFd link) {
 
 void Worker::try_open() {
   if (phase_ != Phase::opening) return;
-  auto data = TenantData::open(tenant_->context(), options_.data_directory,
-                               tenant_->services().settings,
-                               EncoderShelf(options_.encoder_directory));
+  auto data =
+      TenantData::open(tenant_->context(), options_.data_directory, tenant_->services().settings,
+                       EncoderShelf(options_.encoder_directory));
   if (!data && data.error().code == ErrorCode::unavailable) {
     // In a rolling restart the generation before us may hold the lease for a moment.
     constexpr std::uint64_t retry_ms = 50;
@@ -138,7 +141,7 @@ void Worker::try_open() {
     log_.write(LogLevel::error, "another process writes this tenant's data");
     return stop(ExitCode::store_locked);
   }
-  tenant_->open(std::move(data), options_.spec.memory_max_bytes);
+  tenant_->open(std::move(data), memory_for_routes(options_.spec.memory_max_bytes));
   serve();
 }
 
@@ -223,7 +226,8 @@ void Worker::drain(DrainReason reason, std::uint64_t timeout_ms, ExitCode exit_c
 }
 
 void Worker::finish_when_idle() {
-  if (phase_ == Phase::draining && attachments_gone_ && edits_->in_flight() == 0) stop(drained_code_);
+  if (phase_ == Phase::draining && attachments_gone_ && edits_->in_flight() == 0)
+    stop(drained_code_);
 }
 
 void Worker::stop(ExitCode exit_code) {

@@ -15,8 +15,7 @@ struct SchemaRule {
 };
 
 constexpr std::array<SchemaRule, 6> rules{{
-    {"SELECT name FROM sqlite_schema WHERE type IN ('view', 'trigger')",
-     "is a view or a trigger"},
+    {"SELECT name FROM sqlite_schema WHERE type IN ('view', 'trigger')", "is a view or a trigger"},
     {"SELECT name FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%'"
      " ESCAPE '\\' AND (type <> 'table' OR NOT wr OR NOT strict)",
      "is not a STRICT table WITHOUT ROWID"},

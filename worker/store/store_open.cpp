@@ -144,20 +144,18 @@ Result<std::unique_ptr<StoreStatements>> StoreStatements::prepare(Database& data
 
 void StoreStatements::end_all() noexcept {
   for (Statement* statement :
-       {&insert_tenant,     &select_tenant,     &update_tenant,       &select_routes,
-        &select_count,      &insert_route,      &update_count,        &delete_route,
-        &select_utterances, &insert_utterance,  &delete_utterances,   &insert_staged,
-        &count_staged,      &delete_staged,     &delete_other_staged, &select_staged,
-        &update_utterance,  &clear_staged,      &update_versions,     &select_images,
-        &replace_image,     &select_some_routes, &route_bytes,        &tenant_bytes}) {
+       {&insert_tenant,     &select_tenant,      &update_tenant,       &select_routes,
+        &select_count,      &insert_route,       &update_count,        &delete_route,
+        &select_utterances, &insert_utterance,   &delete_utterances,   &insert_staged,
+        &count_staged,      &delete_staged,      &delete_other_staged, &select_staged,
+        &update_utterance,  &clear_staged,       &update_versions,     &select_images,
+        &replace_image,     &select_some_routes, &route_bytes,         &tenant_bytes}) {
     statement->done();
   }
 }
 
 StoreFile::StoreFile(LockFile lock, Database database, std::unique_ptr<StoreStatements> statements)
-    : lock_(std::move(lock)),
-      database_(std::move(database)),
-      statements_(std::move(statements)) {}
+    : lock_(std::move(lock)), database_(std::move(database)), statements_(std::move(statements)) {}
 
 Result<std::shared_ptr<StoreFile>> StoreFile::open(const std::string& path) {
   Result<LockFile> lock = LockFile::acquire(path + ".lock");

@@ -38,9 +38,9 @@ bool read_choices(Statement& row, RouteDefinition& route) {
 constexpr std::size_t row_bytes = 64;
 
 std::int64_t route_row_bytes(const RouteDefinition& route) {
-  return static_cast<std::int64_t>(
-      row_bytes + route.id.size() + route.description.size() + route.metadata.size() +
-      encode_tags(route.tags).size() + encode_rules(route.rules).size());
+  return static_cast<std::int64_t>(row_bytes + route.id.size() + route.description.size() +
+                                   route.metadata.size() + encode_tags(route.tags).size() +
+                                   encode_rules(route.rules).size());
 }
 
 std::int64_t utterance_bytes(const RouteDefinition& route) {

@@ -81,8 +81,7 @@ TEST_CASE("two to ten tenants of one shard edit in any order as if each were alo
     for (int step = 0; step < 150; ++step) {
       Inhabitant& tenant = *tenants[random() % tenants.size()];
       const auto kind = static_cast<RouteEditKind>(random() % 4);
-      RouteDefinition route =
-          sample_route("r" + std::to_string(random() % 5), 8, 1 + random() % 3,
+      RouteDefinition route = sample_route("r" + std::to_string(random() % 5), 8, 1 + random() % 3,
                                            static_cast<unsigned>(random() % 60));
       if (kind == RouteEditKind::add_utterances) {
         route = RouteDefinition{};
@@ -156,14 +155,26 @@ TEST_CASE("the connection of a shard refuses what is no statement of its kind") 
   const DataDirectory directory;
   auto file = StoreFile::open(directory.database()).value();
   for (const char* text :
-       {"SELECT name FROM sqlite_schema", "ATTACH ':memory:' AS other",
-        "CREATE TABLE x(tenant_id TEXT PRIMARY KEY)", "CREATE TEMP TABLE x(a)",
-        "CREATE TEMP VIEW routes AS SELECT * FROM main.routes", "DROP TABLE routes",
-        "ALTER TABLE routes RENAME TO other", "CREATE INDEX i ON routes(description)",
-        "PRAGMA writable_schema=1", "PRAGMA journal_mode=DELETE", "PRAGMA table_info(routes)",
-        "SELECT load_extension('x')", "SELECT instr(text, 'a') FROM utterances",
-        "SELECT abs(-9223372036854775807 - 1)", "SELECT randomblob(1000000000)",
-        "SELECT * FROM pragma_table_list", "SELECT zeroblob(9)", "VACUUM", "REINDEX", "ANALYZE",
+       {"SELECT name FROM sqlite_schema",
+        "ATTACH ':memory:' AS other",
+        "CREATE TABLE x(tenant_id TEXT PRIMARY KEY)",
+        "CREATE TEMP TABLE x(a)",
+        "CREATE TEMP VIEW routes AS SELECT * FROM main.routes",
+        "DROP TABLE routes",
+        "ALTER TABLE routes RENAME TO other",
+        "CREATE INDEX i ON routes(description)",
+        "PRAGMA writable_schema=1",
+        "PRAGMA journal_mode=DELETE",
+        "PRAGMA table_info(routes)",
+        "SELECT load_extension('x')",
+        "SELECT instr(text, 'a') FROM utterances",
+        "SELECT abs(-9223372036854775807 - 1)",
+        "SELECT randomblob(1000000000)",
+        "SELECT * FROM pragma_table_list",
+        "SELECT zeroblob(9)",
+        "VACUUM",
+        "REINDEX",
+        "ANALYZE",
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"}) {
     CAPTURE(text);
     const auto statement = file->database().prepare(text);
