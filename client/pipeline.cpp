@@ -277,6 +277,7 @@ void Pipeline::send_waiting() {
       FrameHeader header;
       header.size = static_cast<std::uint32_t>(entry->payload.size());
       header.type = static_cast<std::uint16_t>(entry->request.type);
+      header.flags = entry->attempts;
       header.request_id = next_to_send_;
       header.deadline_ns = entry->request.until_ns;
       const auto pushed = attachment_->try_push(header, entry->payload);
@@ -310,6 +311,7 @@ void Pipeline::lose(const Error* fault) {
       if (entry.state != State::sent) return false;
       if (!entry.idempotent && id <= taken) return true;
       entry.state = State::waiting;
+      if (id <= taken && entry.attempts < attempt_mask) ++entry.attempts;
       ++statistics_.resends;
       return false;
     });

@@ -91,6 +91,7 @@ class Pipeline {
     Request request;
     State state = State::waiting;
     bool idempotent = false;
+    std::uint16_t attempts = 0;  // that may have run
     std::uint64_t start_ns = 0;
     std::vector<std::byte> payload;
     Done done;

@@ -122,6 +122,7 @@ Result<std::span<const std::byte>> Session::exchange(MessageType type, MessageTy
   const MessageRule* rule = find_message_rule(static_cast<std::uint16_t>(type));
   const bool idempotent = rule != nullptr && rule->idempotent;
   std::uint64_t quick_losses = 0;
+  std::uint16_t attempts = 0;  // that may have run
   for (;;) {
     if (attachment_ && is_stale(idempotent, start_ns)) attachment_.reset();
     if (!attachment_) {
@@ -130,7 +131,7 @@ Result<std::span<const std::byte>> Session::exchange(MessageType type, MessageTy
         return tl::unexpected(attached.error());
       }
     }
-    auto outcome = try_once(type, answer, until_ns);
+    auto outcome = try_once(type, answer, attempts, until_ns);
     if (!outcome) {
       if (outcome.error().code == ErrorCode::deadline_exceeded) {
         ++statistics_.timeouts;
@@ -147,6 +148,7 @@ Result<std::span<const std::byte>> Session::exchange(MessageType type, MessageTy
       return fail(ErrorCode::unavailable,
                   "the server went away before it answered; the request may or may not have run");
     }
+    if (outcome->fate == Fate::unknown && attempts < attempt_mask) ++attempts;
     ++statistics_.resends;
     // A server that accepts and dies, again and again, must not be hammered.
     if (quick_losses++ > 0 && !back_off(0, until_ns)) {
@@ -194,10 +196,11 @@ Status Session::exchange_many(const Batch& batch, std::uint64_t timeout_ms) {
 }
 
 Result<Session::Outcome> Session::try_once(MessageType type, MessageType answer,
-                                           std::uint64_t until_ns) {
+                                           std::uint16_t attempts, std::uint64_t until_ns) {
   FrameHeader header;
   header.size = static_cast<std::uint32_t>(payload_.size());
   header.type = static_cast<std::uint16_t>(type);
+  header.flags = attempts;
   header.request_id = ++last_id_;
   header.deadline_ns = until_ns;
   const auto sent = attachment_->send(header, payload_, until_ns);

@@ -94,7 +94,7 @@ class Session {
   [[nodiscard]] Status attach(std::uint64_t until_ns);
   [[nodiscard]] bool is_stale(bool idempotent, std::uint64_t now_ns);
   [[nodiscard]] Result<Outcome> try_once(MessageType type, MessageType answer,
-                                         std::uint64_t until_ns);
+                                         std::uint16_t attempts, std::uint64_t until_ns);
   [[nodiscard]] Result<Outcome> await(std::uint64_t id, MessageType answer, std::uint64_t until_ns);
   [[nodiscard]] Result<Outcome> take_error(const FrameView& frame);
   [[nodiscard]] Status take_goaway(const FrameView& frame);

@@ -60,10 +60,14 @@ struct TenantSettings {
   std::uint64_t max_storage_bytes = 0;        // 0: no bound of ours
   std::uint32_t max_attachments = 64;         // connections at once
   std::uint32_t max_concurrent_requests = 0;  // in flight over all attachments; 0: no bound of ours
+  // 1: a pooled worker died while it ran this tenant's request; what may have been that one is not
+  // run again. The supervisor's word, no key of a file.
+  std::uint32_t suspect = 0;
+  std::uint32_t reserved = 0;
   friend bool operator==(const TenantSettings&, const TenantSettings&) = default;
 };
 
 static_assert(std::is_trivially_copyable_v<TenantSettings>);
-static_assert(sizeof(RouterSettings) == 224 && sizeof(TenantSettings) == 320);
+static_assert(sizeof(RouterSettings) == 224 && sizeof(TenantSettings) == 328);
 
 }  // namespace tenantd

@@ -24,7 +24,11 @@ class ClientRing {
 
   // As RingEndpoint's; see there.
   [[nodiscard]] Result<std::optional<FrameView>> pop(FrameBuffer& buffer) {
-    return endpoint_.pop(buffer);
+    auto frame = endpoint_.pop(buffer);
+    if (frame && *frame && (*frame)->header.flags != 0) {
+      return fail(ErrorCode::protocol_error, "the server sent an unknown frame");
+    }
+    return frame;
   }
   [[nodiscard]] Result<PushOutcome> try_push(const FrameHeader& header,
                                              std::span<const std::byte> payload) {

@@ -115,7 +115,7 @@ Result<std::optional<FrameView>> RingEndpoint::pop(FrameBuffer& buffer) {
   FrameView frame;
   copy_out(head_, reinterpret_cast<std::byte*>(&frame.header), sizeof frame.header);
   if (frame.header.size > max_frame_bytes) return violation("frame too large");
-  if (frame.header.flags != 0) return violation("unknown flags");
+  if ((frame.header.flags & ~attempt_mask) != 0) return violation("unknown flags");
   const std::uint64_t record = record_bytes(frame.header.size);
   if (record > published) return violation("frame longer than what was published");
   std::byte* payload = buffer.reserve(frame.header.size);

@@ -23,7 +23,7 @@ Error protocol_fault(std::string message) {
 
 // What a client may send once the transport is agreed, by the protocol's own table.
 Status check_rules(const FrameHeader& header) {
-  if (header.flags != 0) return fail(protocol_fault("flags must be 0"));
+  if ((header.flags & ~attempt_mask) != 0) return fail(protocol_fault("unknown flags"));
   const MessageRule* const rule = find_message_rule(header.type);
   if (rule == nullptr) {
     return fail(protocol_fault("unknown message type " + std::to_string(header.type)));
@@ -63,6 +63,14 @@ Dispatched Dispatcher::dispatch(std::uint64_t attachment_id, const ExecutionCont
   if (header.deadline_ns != 0 && header.deadline_ns <= monotonic_ns()) {
     const Result<Pong> late = fail(ErrorCode::deadline_exceeded, "the deadline had passed");
     return answer(call, late, sample_of(header));
+  }
+  if (header.flags != 0 && services_.settings.suspect != 0) {
+    const Result<Pong> refused =
+        fail(ErrorCode::internal,
+             "the worker died while it ran a request of this tenant; this one may have been it and "
+             "is not run again",
+             "see tenantctl tenant status");
+    return answer(call, refused, sample_of(header));
   }
   switch (static_cast<MessageType>(header.type)) {
     case MessageType::ping:

@@ -12,7 +12,9 @@ Status check_frame_header(const FrameHeader& header) {
                                                " bytes; at most " +
                                                std::to_string(max_frame_bytes) + " are allowed");
   }
-  if (header.flags != 0) return fail(ErrorCode::protocol_error, "flags must be 0");
+  if ((header.flags & ~attempt_mask) != 0) {
+    return fail(ErrorCode::protocol_error, "unknown flags");
+  }
   return {};
 }
 

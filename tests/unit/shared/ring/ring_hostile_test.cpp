@@ -82,7 +82,7 @@ TEST_CASE("adversarial sizes and flags are protocol errors") {
   }
   Attack attack;
   FrameHeader header;
-  header.flags = 1;
+  header.flags = attempt_mask + 1;
   attack.write_header(0, header);
   attack.ring.a->header.tail.store(sizeof header);
   CHECK(attack.refused());

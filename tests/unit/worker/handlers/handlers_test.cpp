@@ -59,11 +59,12 @@ struct Bench {
     services.settings = fixtures::settings(dimension);
   }
   template <class T>
-  Dispatched dispatch(const TenantBinding& tenant, const T& message) {
+  Dispatched dispatch(const TenantBinding& tenant, const T& message, std::uint16_t flags = 0) {
     std::vector<std::byte> payload;
     REQUIRE(encode(message, payload));
     FrameHeader header;
     header.type = static_cast<std::uint16_t>(T::type);
+    header.flags = flags;
     header.request_id = 11;
     header.size = static_cast<std::uint32_t>(payload.size());
     out.clear();
@@ -264,6 +265,26 @@ TEST_CASE("only what the rule table lets a client send to a worker is dispatched
         may && (rule->type == MessageType::ping || rule->type == MessageType::tenant_stats_request);
     CHECK(dispatched == (whole ? Dispatched::answered : Dispatched::peer_fault));
     CHECK(bench.answer().request_id == 1);
+  }
+}
+
+TEST_CASE("what may have killed the worker is not run again, and only that") {
+  Bench bench;
+  for (const std::uint32_t suspect : {0U, 1U}) {
+    bench.services.settings.suspect = suspect;
+    for (const std::uint16_t attempts : std::initializer_list<std::uint16_t>{0, 1, 15}) {
+      CAPTURE(attempts);
+      RouteRequest request;
+      request.text = "example";
+      REQUIRE(bench.dispatch(bench.acme, request, attempts) == Dispatched::answered);
+      const bool refused = suspect != 0 && attempts > 0;
+      if (refused) {
+        CHECK(bench.error() == ErrorCode::internal);
+      } else {
+        CHECK(bench.answer().type == static_cast<std::uint16_t>(MessageType::route_reply));
+      }
+    }
+    CHECK(bench.dispatch(bench.acme, Ping{}, attempt_mask + 1) == Dispatched::peer_fault);
   }
 }
 
