@@ -73,6 +73,7 @@ class ShardSet {
 // only: it costs the named tenant a place in the pool, nothing else.
 struct RunningRecord {
   std::array<char, 64> tenant_id{};   // empty: it ran no request
+  std::array<char, 64> editing_id{};  // the same of its editor thread
   std::array<char, 64> largest_id{};  // the tenant that holds the most memory
   std::uint64_t largest_bytes = 0;
 };

@@ -211,6 +211,47 @@ Result<Statement> Database::prepare(std::string_view sql) {
   return Statement(connection_.get(), statement);
 }
 
+struct Database::Allowance {
+  std::span<const std::string_view> tables;
+  std::span<const std::string_view> functions;
+};
+
+void Database::ForgetAllowance::operator()(Allowance* allowance) const noexcept {
+  delete allowance;
+}
+
+void Database::allow_only(std::span<const std::string_view> tables,
+                          std::span<const std::string_view> functions) {
+  allowance_.reset(new Allowance{tables, functions});
+  // The fifth argument, a view's or trigger's name, says nothing that could be trusted.
+  const auto judge = [](void* allowance, int action, const char* first, const char* second,
+                        const char*, const char*) noexcept {
+    const auto& allowed = *static_cast<const Allowance*>(allowance);
+    const auto names = [](std::span<const std::string_view> list, const char* name) {
+      return name != nullptr && std::find(list.begin(), list.end(), name) != list.end();
+    };
+    switch (action) {
+      case SQLITE_SELECT:
+      case SQLITE_TRANSACTION:
+        return SQLITE_OK;
+      case SQLITE_READ:
+      case SQLITE_INSERT:
+      case SQLITE_UPDATE:
+      case SQLITE_DELETE:
+        return names(allowed.tables, first) ? SQLITE_OK : SQLITE_DENY;
+      case SQLITE_FUNCTION:
+        return names(allowed.functions, second) ? SQLITE_OK : SQLITE_DENY;
+      case SQLITE_PRAGMA: {
+        constexpr std::array<std::string_view, 2> size{"page_size", "max_page_count"};
+        return names(size, first) ? SQLITE_OK : SQLITE_DENY;
+      }
+      default:
+        return SQLITE_DENY;
+    }
+  };
+  (void)sqlite3_set_authorizer(connection_.get(), judge, allowance_.get());
+}
+
 Result<std::int64_t> Database::query_integer(std::string_view sql) {
   Result<Statement> statement = prepare(sql);
   if (!statement) return fail(statement.error());

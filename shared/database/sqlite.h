@@ -77,6 +77,12 @@ class Database {
   // Statements without parameters and rows, from this program's own text only.
   [[nodiscard]] Status execute(const char* sql);
   [[nodiscard]] Result<Statement> prepare(std::string_view sql);
+  // From now on a statement that is prepared (again) may only read and change rows of these tables,
+  // with these functions, begin and end transactions, and set the page cap: an assertion about this
+  // program's own texts. What it refuses is an error of prepare() and execute(). The spans live as
+  // long as the connection.
+  void allow_only(std::span<const std::string_view> tables,
+                  std::span<const std::string_view> functions);
   // The first column of the first row; invalid SQL or no row is an error.
   [[nodiscard]] Result<std::int64_t> query_integer(std::string_view sql);
   // Page cap: 0 lifts it. A file that is larger already keeps its size and grows no more.
@@ -88,9 +94,14 @@ class Database {
   struct Close {
     void operator()(sqlite3* connection) const noexcept;
   };
+  struct Allowance;
+  struct ForgetAllowance {
+    void operator()(Allowance* allowance) const noexcept;
+  };
   explicit Database(sqlite3* connection) noexcept : connection_(connection) {}
   [[nodiscard]] Status lock_down();
 
+  std::unique_ptr<Allowance, ForgetAllowance> allowance_;  // used until the connection has ended
   std::unique_ptr<sqlite3, Close> connection_;
 };
 

@@ -175,9 +175,15 @@ struct RingReady {
   }
 };
 
-enum class GoawayReason : std::uint8_t { stopping = 0, restarting = 1, replaced = 2, removed = 3 };
+enum class GoawayReason : std::uint8_t {
+  stopping = 0,
+  restarting = 1,
+  replaced = 2,
+  removed = 3,
+  sleeping = 4,  // a pooled worker needs the memory: come again when there is work
+};
 [[nodiscard]] constexpr bool is_valid(GoawayReason value) noexcept {
-  return value <= GoawayReason::removed;
+  return value <= GoawayReason::sleeping;
 }
 
 // The worker takes no request after this one: whatever the client sent with a higher place in its

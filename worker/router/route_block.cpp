@@ -14,11 +14,6 @@ VectorSum::VectorSum(std::vector<double> sum) : size_(sum.size()) {
   values_ = std::shared_ptr<const double[]>(owner, owner->data());
 }
 
-std::size_t UtteranceChunk::count_texts() const noexcept {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(texts, [](const std::string& text) { return !text.empty(); }));
-}
-
 namespace {
 
 struct WordUse {
@@ -60,8 +55,10 @@ std::shared_ptr<const UtteranceChunk> make_chunk(const UtteranceChunk* kept,
   auto chunk = std::make_shared<UtteranceChunk>();
   const std::size_t kept_rows = kept != nullptr ? kept->size() : 0;
   chunk->encoder = encoder;
-  chunk->texts.reserve(kept_rows + added.size());
+  std::size_t bytes = kept != nullptr ? kept->texts.byte_count() : 0;
+  for (const Utterance& utterance : added) bytes += utterance.text.size();
   if (kept != nullptr) chunk->texts = kept->texts;
+  chunk->texts.reserve(kept_rows + added.size(), bytes);
   for (const Utterance& utterance : added) chunk->texts.push_back(utterance.text);
   if (!encoder.empty()) {
     chunk->vectors = Matrix(chunk->size(), dimension);
@@ -192,7 +189,7 @@ std::shared_ptr<const RouteBlock> restore_route(
   for (const auto& chunk : block->chunks) {
     block->utterance_count += chunk->size();
     block->vector_count += chunk->vectors.rows();
-    block->text_count += chunk->count_texts();
+    block->text_count += chunk->size() - chunk->texts.count_empty();
     dimension = std::max(dimension, chunk->vectors.dimension());
   }
   if (centre.vector_sum.size() != dimension || centre.centroid.dimension() > dimension ||
@@ -205,8 +202,8 @@ std::shared_ptr<const RouteBlock> restore_route(
 }
 
 void RouteBlock::count_memory() noexcept {
-  // Beside the text: the string, its length, and the sum that a search keeps for it.
-  constexpr std::size_t bytes_an_utterance = sizeof(std::string) + 16;
+  // Beside the text: where it ends, its length, and the sum that a search keeps for it.
+  constexpr std::size_t bytes_an_utterance = 24;
   // In the chunk, and in the segment once more with what a search needs at hand.
   constexpr std::size_t bytes_a_word = 2 * (sizeof(std::uint64_t) + sizeof(std::uint32_t)) + 32;
   constexpr std::size_t bytes_a_use = sizeof(ChunkPosting) + 16;
@@ -218,7 +215,7 @@ void RouteBlock::count_memory() noexcept {
     bytes += sizeof *chunk + chunk->encoder.size();
     bytes += chunk->vectors.rows() * (chunk->vectors.stride() * sizeof(float) + code_bytes);
     bytes += chunk->words.size() * bytes_a_word + chunk->postings.size() * bytes_a_use;
-    for (const std::string& text : chunk->texts) bytes += bytes_an_utterance + text.size();
+    bytes += chunk->size() * bytes_an_utterance + chunk->texts.byte_count();
   }
   bytes += vector_sum.size() * (sizeof(double) + sizeof(float) + 2);
   memory_bytes_ = bytes;
@@ -241,7 +238,7 @@ RouteDefinition RouteBlock::definition(bool with_vectors) const {
   return route;
 }
 
-const std::string& RouteBlock::text_of(std::size_t utterance) const {
+std::string_view RouteBlock::text_of(std::size_t utterance) const noexcept {
   std::size_t index = 0;
   while (utterance >= chunks[index]->size()) utterance -= chunks[index++]->size();
   return chunks[index]->texts[utterance];

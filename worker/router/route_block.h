@@ -15,6 +15,7 @@
 #include "worker/encoder/tokenizer.h"
 #include "worker/router/kernels/quantise.h"
 #include "worker/router/matrix.h"
+#include "worker/router/text_list.h"
 #include "worker/router/types.h"
 
 namespace tenantd {
@@ -29,9 +30,9 @@ struct ChunkPosting {
 
 // Up to max_chunk_rows utterances that all have a vector of one encoder, or all have none.
 struct UtteranceChunk {
-  std::vector<std::string> texts;  // one an utterance; empty: vector only
-  std::string encoder;             // empty: no vectors
-  Matrix vectors;                  // row i belongs to texts[i]; L2-normalised
+  TextList texts;       // one an utterance; empty: vector only
+  std::string encoder;  // empty: no vectors
+  Matrix vectors;       // row i belongs to texts[i]; L2-normalised
   // Inverted: words[w] has postings[posting_starts[w]] .. postings[posting_starts[w + 1]).
   std::vector<std::uint64_t> words;  // hashes, ascending
   std::vector<std::uint32_t> posting_starts;
@@ -39,7 +40,6 @@ struct UtteranceChunk {
   std::vector<std::uint32_t> lengths;  // words an utterance
 
   [[nodiscard]] std::size_t size() const noexcept { return texts.size(); }
-  [[nodiscard]] std::size_t count_texts() const noexcept;  // that are not empty
 };
 
 // Of vectors, element by element; where it lies it does not change.
@@ -89,7 +89,7 @@ struct RouteBlock : RouteCentre {
   // Everything that the route was made of; vectors come back normalised. `with_vectors` false
   // leaves embeddings empty and names their encoder only.
   [[nodiscard]] RouteDefinition definition(bool with_vectors) const;
-  [[nodiscard]] const std::string& text_of(std::size_t utterance) const;
+  [[nodiscard]] std::string_view text_of(std::size_t utterance) const noexcept;
   // Row `row` of the utterances that have a vector.
   [[nodiscard]] const float* vector_of(std::size_t row) const noexcept;
 

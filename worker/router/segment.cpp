@@ -28,7 +28,7 @@ std::vector<LexicalSegment::Source> count_parts(Segment& segment) {
       sources.push_back({chunk.get(), p});
       segment.utterance_count += static_cast<std::uint32_t>(chunk->size());
       segment.row_count += static_cast<std::uint32_t>(chunk->vectors.rows());
-      part.text_count += static_cast<std::uint32_t>(chunk->count_texts());
+      part.text_count += static_cast<std::uint32_t>(chunk->size() - chunk->texts.count_empty());
       if (segment.encoder.empty()) segment.encoder = chunk->encoder;
       if (!chunk->encoder.empty() && chunk->encoder != segment.encoder) {
         segment.mixed_encoders = true;

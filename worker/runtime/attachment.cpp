@@ -42,11 +42,11 @@ std::string_view end_cause_name(EndCause cause) noexcept {
   return "none";
 }
 
-Attachment::Attachment(std::uint64_t token, UniqueFd socket, const ExecutionContext& context,
+Attachment::Attachment(std::uint64_t token, UniqueFd socket, TenantSeat& seat,
                        AttachmentCommons& commons)
     : token_(token),
       socket_(std::move(socket)),
-      context_(context),
+      seat_(seat),
       commons_(commons),
       progress_ns_(monotonic_ns()) {}
 
@@ -68,6 +68,10 @@ int Attachment::wanted_events() const noexcept {
   if (reads || ring_) events |= UV_READABLE;
   if (is_congested() && !ring_) events |= UV_WRITABLE;
   return events;
+}
+
+bool Attachment::is_only_request(int uv_events) const noexcept {
+  return uv_events == UV_READABLE && phase_ == Phase::serving && !ring_;
 }
 
 Turn Attachment::on_socket(int uv_events) {
@@ -142,7 +146,7 @@ Turn Attachment::open_ring() {
 
 bool Attachment::serve(const FrameView& frame) {
   const Dispatched dispatched =
-      commons_.dispatcher.dispatch(token_, context_, frame.header, frame.payload, out_);
+      seat_.dispatcher.dispatch(token_, seat_.context, frame.header, frame.payload, out_);
   if (dispatched == Dispatched::peer_fault) {
     fault_ = protocol_fault("a frame that the protocol does not allow");
     return false;
@@ -192,9 +196,13 @@ Turn Attachment::run() {
         }
         const bool overlap =
             ++unshown >= overlap_frames && ring_.has_value() && ring_->peer_is_elsewhere();
-        if (!overlap && out_.size() - sent_ < flush_bytes) break;
-        if (!flush()) return Turn::ended;
-        unshown = 0;
+        if (overlap || out_.size() - sent_ >= flush_bytes) {
+          if (!flush()) return Turn::ended;
+          unshown = 0;
+        }
+        if (commons_.slice_end_ns == 0) break;
+        commons_.now_ns = monotonic_ns();
+        if (commons_.now_ns >= commons_.slice_end_ns) i = slice_frames;  // the others' turn
       }
     }
   }
@@ -221,7 +229,7 @@ Turn Attachment::rest(bool input_exhausted) {
 
 Turn Attachment::deliver(const EditResult& result) {
   if (edits_in_flight_ > 0) --edits_in_flight_;
-  commons_.dispatcher.finish_edit(result, out_);
+  seat_.dispatcher.finish_edit(result, out_);
   if (!flush()) return Turn::ended;
   // The side that waits for requests keeps waiting for them.
   if (congested_ || phase_ == Phase::draining) return rest(false);

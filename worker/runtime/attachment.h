@@ -16,19 +16,20 @@
 #include "shared/os/fd.h"
 #include "shared/protocol/messages.h"
 #include "shared/ring/worker_ring.h"
-#include "worker/handlers/dispatcher.h"
 #include "worker/runtime/frame_reader.h"
+#include "worker/runtime/tenant_seat.h"
 
 namespace tenantd {
 
 // What all attachments of a worker share. Outlives them.
 struct AttachmentCommons {
-  Dispatcher& dispatcher;
   DoorbellSet& doorbells;
   FrameBuffer& scratch;      // of ring frames: each is dealt with before the next
   bool others_wait = false;  // other attachments have work: nobody may spin
-  std::uint64_t now_ns =
-      0;  // what a clock said last, where one was looked at since it was set to 0
+  // What a clock said last, where one was looked at since it was set to 0.
+  std::uint64_t now_ns = 0;
+  // Where tenants share the worker: when a slice ends at the latest; 0: it has no such end.
+  std::uint64_t slice_end_ns = 0;
 };
 
 enum class Turn : std::uint8_t {
@@ -53,16 +54,15 @@ class Attachment {
   static constexpr std::size_t slice_frames = 64;
   static constexpr std::size_t flush_bytes = 64U << 10U;  // answers gathered before they are sent
 
-  // `context` outlives the attachment. `token` names it to the doorbell set.
-  Attachment(std::uint64_t token, UniqueFd socket, const ExecutionContext& context,
-             AttachmentCommons& commons);
+  // `seat` outlives the attachment. `token` names it to the doorbell set.
+  Attachment(std::uint64_t token, UniqueFd socket, TenantSeat& seat, AttachmentCommons& commons);
   ~Attachment();
   Attachment(const Attachment&) = delete;
   Attachment& operator=(const Attachment&) = delete;
 
   [[nodiscard]] Turn start(const Welcome& welcome);
   [[nodiscard]] Turn on_socket(int uv_events);
-  // Takes and answers at most one slice of requests.
+  // Takes and answers at most one slice of requests, at least one if there is one.
   [[nodiscard]] Turn run();
   [[nodiscard]] Turn deliver(const EditResult& result);
   // Says GOAWAY and takes no further request; ends once every answer is out.
@@ -71,6 +71,9 @@ class Attachment {
   void expire(EndCause cause, const Error& error);
 
   [[nodiscard]] int fd() const noexcept { return socket_.get(); }
+  [[nodiscard]] TenantSeat& seat() const noexcept { return seat_; }
+  // The events say no more than that requests came: run() will do.
+  [[nodiscard]] bool is_only_request(int uv_events) const noexcept;
   // UV_* events wanted from the socket now.
   [[nodiscard]] int wanted_events() const noexcept;
   [[nodiscard]] bool is_choosing() const noexcept { return phase_ == Phase::choosing; }
@@ -102,7 +105,7 @@ class Attachment {
 
   std::uint64_t token_;
   UniqueFd socket_;
-  const ExecutionContext& context_;
+  TenantSeat& seat_;
   AttachmentCommons& commons_;
   FrameReader reader_;
   UniqueFd offered_memory_;  // came with choose_transport

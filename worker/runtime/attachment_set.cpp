@@ -17,53 +17,73 @@ namespace {
 constexpr std::uint64_t loop_token = 0;
 // How long one attachment may be served without a look at who else has come.
 constexpr std::uint64_t alone_ns = 100'000;
+// What a tenant's turn takes where tenants share the worker. Short, so that one that comes waits
+// about as long as for its own answer; much longer than the look at who has come.
+constexpr std::int64_t turn_ns = 20'000;
 
 }  // namespace
 
-Result<std::unique_ptr<AttachmentSet>> AttachmentSet::create(Loop& loop,
-                                                             const ExecutionContext& context,
-                                                             HandlerServices& services,
-                                                             Dispatcher& dispatcher, Logger& log,
-                                                             const AttachmentLimits& limits) {
+Result<std::unique_ptr<AttachmentSet>> AttachmentSet::create(Loop& loop, Logger& log,
+                                                             const AttachmentLimits& limits,
+                                                             RunningMark* mark, OnLeft on_left) {
   auto doorbells = DoorbellSet::create();
   if (!doorbells) return tl::unexpected(doorbells.error());
   std::unique_ptr<AttachmentSet> set(
-      new AttachmentSet(loop, context, services, dispatcher, log, limits, std::move(*doorbells)));
+      new AttachmentSet(loop, log, limits, mark, std::move(on_left), std::move(*doorbells)));
   const Status added = set->doorbells_.add_descriptor(loop.backend_fd(), loop_token);
   if (!added) return tl::unexpected(added.error());
   return set;
 }
 
-AttachmentSet::AttachmentSet(Loop& loop, const ExecutionContext& context, HandlerServices& services,
-                             Dispatcher& dispatcher, Logger& log, const AttachmentLimits& limits,
-                             DoorbellSet doorbells)
+AttachmentSet::AttachmentSet(Loop& loop, Logger& log, const AttachmentLimits& limits,
+                             RunningMark* mark, OnLeft on_left, DoorbellSet doorbells)
     : loop_(loop),
-      context_(context),
-      services_(services),
       log_(log),
       limits_(limits),
+      mark_(mark),
+      on_left_(std::move(on_left)),
       doorbells_(std::move(doorbells)),
-      commons_{dispatcher, doorbells_, scratch_},
+      commons_{doorbells_, scratch_},
       timer_(loop) {}
 
-std::uint32_t AttachmentSet::ring_bytes() const noexcept {
-  const TenantSettings& settings = services_.settings;
+std::uint32_t AttachmentSet::ring_bytes(const TenantSeat& seat) const noexcept {
+  const TenantSettings& settings = seat.services.settings;
   return ring_bytes_for(settings.router.dimension, settings.max_batch_size,
                         limits_.memory_max_bytes);
 }
 
-std::size_t AttachmentSet::capacity() const noexcept {
-  std::size_t most = services_.settings.max_attachments;
-  if (limits_.memory_max_bytes > 0) {
-    // A stream's buffers stay below a ring's, so every attachment counts as one with rings.
-    most = std::min<std::size_t>(
-        most, limits_.memory_max_bytes / ring_memory_share / ring_attachment_bytes(ring_bytes()));
+Status AttachmentSet::check_room(const TenantSeat& seat) const {
+  Error error;
+  error.retry_after_ms = 1000;
+  if (draining_) {
+    error.code = ErrorCode::draining;
+    error.message = "the worker is going away";
+    error.retry_after_ms = 0;
+    return fail(std::move(error));
   }
-  return std::max<std::size_t>(most, 1);
+  error.code = ErrorCode::resource_exhausted;
+  // A stream's buffers stay below a ring's, so every attachment counts as one with rings. The first
+  // one is always taken.
+  const std::uint64_t bytes = bytes_held_ + ring_attachment_bytes(ring_bytes(seat));
+  const bool fits = limits_.memory_max_bytes == 0 || entries_.empty() ||
+                    bytes <= limits_.memory_max_bytes / ring_memory_share;
+  if (seat.attachments >= std::max(seat.services.settings.max_attachments, 1U) ||
+      (mark_ == nullptr && !fits)) {
+    error.message = "the tenant has " + std::to_string(seat.attachments) + " attachments already";
+    error.hint = "close some, or raise max_attachments or the memory limit";
+    return fail(std::move(error));
+  }
+  if (!fits || entries_.size() >= limits_.most) {
+    error.message =
+        "the pooled worker has " + std::to_string(entries_.size()) + " attachments already";
+    error.hint = "raise memory_max or max_attachments of [pool] in tenantd.toml";
+    return fail(std::move(error));
+  }
+  return {};
 }
 
 void AttachmentSet::refuse(const Attach& request, const UniqueFd& socket, const Error& error) {
-  ++services_.counters.attachments_refused;
+  ++refused_;
   std::vector<std::byte> frame;
   append_error(frame, 0, error);
   const std::span<const std::byte> piece(frame);
@@ -72,47 +92,52 @@ void AttachmentSet::refuse(const Attach& request, const UniqueFd& socket, const 
              {{"attachment", request.attachment_id}, {"reason", error.message}});
 }
 
-void AttachmentSet::attach(const Attach& request, UniqueFd socket) {
+Welcome AttachmentSet::welcome(const Attach& request, const TenantSeat& seat) const {
+  const TenantSettings& settings = seat.services.settings;
+  Welcome welcome;
+  welcome.version = static_cast<std::uint16_t>(request.protocol_version);
+  welcome.generation = seat.services.generation;
+  welcome.dimension = settings.router.dimension;
+  welcome.ring_bytes = ring_bytes(seat);
+  welcome.max_batch_size = settings.max_batch_size;
+  welcome.encoder = std::string(settings.router.encoder.view());
+  return welcome;
+}
+
+void AttachmentSet::attach(const Attach& request, UniqueFd socket, TenantSeat& seat) {
   if (!socket) return;
-  Error error;
-  if (request.tenant_id.view() != context_.tenant().view()) {
-    error.code = ErrorCode::permission_denied;
-    error.message = "this worker serves another tenant";
-    return refuse(request, socket, error);
-  }
-  if (draining_) {
-    error.code = ErrorCode::draining;
-    error.message = "the worker is going away";
-    return refuse(request, socket, error);
-  }
-  if (entries_.size() >= capacity()) {
-    error.code = ErrorCode::resource_exhausted;
-    error.message = "the tenant has " + std::to_string(entries_.size()) + " attachments already";
-    error.hint = "close some, or raise max_attachments or the memory limit";
-    error.retry_after_ms = 1000;
-    return refuse(request, socket, error);
+  if (const Status room = check_room(seat); !room) {
+    ++seat.services.counters.attachments_refused;
+    return refuse(request, socket, room.error());
   }
   const std::uint64_t token = ++last_token_;
   Entry entry;
   entry.supervisor_id = request.attachment_id;
-  entry.attachment = std::make_unique<Attachment>(token, std::move(socket), context_, commons_);
+  entry.bytes = ring_attachment_bytes(ring_bytes(seat));
+  entry.attachment = std::make_unique<Attachment>(token, std::move(socket), seat, commons_);
   entry.events = UV_READABLE | UV_DISCONNECT;
-  if (!entry.poll.start(loop_, entry.attachment->fd(), entry.events, [this, token](int events) {
-        const auto found = entries_.find(token);
-        if (found != entries_.end()) settle(token, found->second.attachment->on_socket(events));
-      })) {
+  if (!entry.poll.start(loop_, entry.attachment->fd(), entry.events,
+                        [this, token](int events) { on_events(token, events); })) {
     return;  // not a socket: nobody to tell
   }
-  Welcome welcome;
-  welcome.version = static_cast<std::uint16_t>(request.protocol_version);
-  welcome.generation = services_.generation;
-  welcome.dimension = services_.settings.router.dimension;
-  welcome.ring_bytes = ring_bytes();
-  welcome.max_batch_size = services_.settings.max_batch_size;
-  welcome.encoder = std::string(services_.settings.router.encoder.view());
+  bytes_held_ += entry.bytes;
   auto& attachment = *entries_.emplace(token, std::move(entry)).first->second.attachment;
-  services_.counters.attachments = entries_.size();
-  settle(token, attachment.start(welcome));
+  seat.services.counters.attachments = ++seat.attachments;
+  if (mark_ != nullptr) seat.last_used_ns = monotonic_ns();
+  settle(token, attachment.start(welcome(request, seat)));
+}
+
+void AttachmentSet::on_events(std::uint64_t token, int events) {
+  const auto found = entries_.find(token);
+  if (found == entries_.end()) return;
+  Attachment& attachment = *found->second.attachment;
+  if (mark_ == nullptr) return settle(token, attachment.on_socket(events));
+  if (attachment.is_only_request(events)) return enqueue(token, found->second);
+  mark_->running(attachment.seat().context.tenant());
+  commons_.slice_end_ns = 1;  // long past: one request at most
+  settle(token, attachment.on_socket(events));
+  commons_.slice_end_ns = 0;
+  mark_->idle();
 }
 
 void AttachmentSet::settle(std::uint64_t token, Turn turn) {
@@ -125,29 +150,43 @@ void AttachmentSet::settle(std::uint64_t token, Turn turn) {
     entry.events = events;
     entry.poll.change(events);
   }
-  if (turn == Turn::more && !entry.queued) {
-    entry.queued = true;
-    busy_.push_back(token);
-  }
+  if (turn == Turn::more) enqueue(token, entry);
   if (entry.attachment->is_choosing() || entry.attachment->is_congested()) watch();
+}
+
+void AttachmentSet::enqueue(std::uint64_t token, Entry& entry) {
+  if (std::exchange(entry.queued, true)) return;
+  if (mark_ == nullptr) return busy_.push_back(token);
+  TenantSeat& seat = entry.attachment->seat();
+  seat.busy.push_back(token);
+  if (std::exchange(seat.queued, true)) return;
+  // Who took more than its share pays first, idle or not.
+  const bool owes = seat.credit_ns < 0;
+  seat.credit_ns = owes ? seat.credit_ns + turn_ns : turn_ns;
+  (owes ? seats_ : fresh_).push_back(&seat);
 }
 
 void AttachmentSet::end(std::uint64_t token) {
   const auto found = entries_.find(token);
   const Attachment& attachment = *found->second.attachment;
+  TenantSeat& seat = attachment.seat();
   const EndCause cause = attachment.end_cause();
   if (cause == EndCause::peer_fault || cause == EndCause::slow_reader ||
       cause == EndCause::handshake_timeout) {
-    ++services_.counters.peer_faults;
+    ++seat.services.counters.peer_faults;
     log_.write(LogLevel::warning, "attachment dropped",
-               {{"attachment", found->second.supervisor_id},
+               {{"tenant", seat.context.tenant().view()},
+                {"attachment", found->second.supervisor_id},
                 {"cause", end_cause_name(cause)},
                 {"detail", attachment.fault().message}});
   } else if (cause == EndCause::failed) {
     log_.write(LogLevel::error, "attachment failed", {{"attachment", found->second.supervisor_id}});
   }
+  bytes_held_ -= found->second.bytes;
   entries_.erase(found);
-  services_.counters.attachments = entries_.size();
+  seat.services.counters.attachments = --seat.attachments;
+  // Not within its turn: whoever gives it that still holds it.
+  if (seat.attachments == 0 && !seat.queued && on_left_) on_left_(seat);
   if (draining_ && entries_.empty()) {
     const OnEmpty on_empty = std::exchange(on_empty_, nullptr);
     if (on_empty) on_empty();
@@ -156,8 +195,12 @@ void AttachmentSet::end(std::uint64_t token) {
 
 bool AttachmentSet::wait_and_serve(int timeout_ms) {
   std::array<std::uint64_t, 64> tokens{};
-  const bool left_over = !busy_.empty();
+  const bool left_over = !busy_.empty() || !fresh_.empty() || !seats_.empty();
   const auto rung = doorbells_.wait(tokens, left_over ? 0 : timeout_ms);
+  return mark_ == nullptr ? serve_alone(rung, left_over) : serve_shared(rung, left_over);
+}
+
+bool AttachmentSet::serve_alone(std::span<const std::uint64_t> rung, bool left_over) {
   bool loop_waits = rung.empty() && !left_over;  // its time has come, or a signal
   for (std::size_t i = 0; i < rung.size(); ++i) {
     if (rung[i] == loop_token) {
@@ -175,6 +218,50 @@ bool AttachmentSet::wait_and_serve(int timeout_ms) {
     now_ns = commons_.now_ns != 0 ? commons_.now_ns : monotonic_ns();
   }
   return loop_waits;
+}
+
+// A turn of each that had nothing to do, one of another, then a look at who has come.
+bool AttachmentSet::serve_shared(std::span<const std::uint64_t> rung, bool left_over) {
+  bool loop_waits = rung.empty() && !left_over;
+  for (const std::uint64_t token : rung) {
+    if (token == loop_token) {
+      loop_waits = true;
+    } else if (const auto found = entries_.find(token); found != entries_.end()) {
+      enqueue(token, found->second);
+    }
+  }
+  for (std::size_t i = fresh_.size(); i > 0; --i) serve_front(fresh_);
+  if (!seats_.empty()) serve_front(seats_);
+  return loop_waits;
+}
+
+void AttachmentSet::serve_front(std::deque<TenantSeat*>& queue) {
+  TenantSeat& seat = *queue.front();
+  queue.pop_front();
+  if (fresh_.empty() && seats_.empty()) seat.credit_ns = turn_ns;  // owes it to nobody
+  mark_->running(seat.context.tenant());
+  std::uint64_t now_ns = monotonic_ns();
+  while (!seat.busy.empty() && seat.credit_ns > 0) {
+    const std::uint64_t token = seat.busy.front();
+    seat.busy.pop_front();
+    const auto found = entries_.find(token);
+    if (found == entries_.end()) continue;
+    found->second.queued = false;
+    commons_.slice_end_ns = now_ns + static_cast<std::uint64_t>(seat.credit_ns);
+    const bool others_wait = !seat.busy.empty() || !fresh_.empty() || !seats_.empty();
+    run_slice(token, others_wait);
+    const std::uint64_t then_ns = std::exchange(now_ns, monotonic_ns());
+    seat.credit_ns -= static_cast<std::int64_t>(now_ns - then_ns);
+  }
+  commons_.slice_end_ns = 0;
+  mark_->idle();
+  seat.last_used_ns = now_ns;
+  if (!seat.busy.empty()) {
+    seat.credit_ns = std::min(seat.credit_ns + turn_ns, turn_ns);
+    return seats_.push_back(&seat);
+  }
+  seat.queued = false;
+  if (seat.attachments == 0 && on_left_) on_left_(seat);
 }
 
 void AttachmentSet::run_slice(std::uint64_t token, bool others_wait) {
@@ -195,11 +282,9 @@ void AttachmentSet::run_busy() {
   }
 }
 
-void AttachmentSet::deliver(const EditResult& result) {
+void AttachmentSet::deliver(const EditResult& result, Dispatcher& dispatcher) {
   const auto found = entries_.find(result.attachment_id);
-  if (found == entries_.end()) {
-    return commons_.dispatcher.count_lost_answer(result);
-  }
+  if (found == entries_.end()) return dispatcher.count_lost_answer(result);
   settle(result.attachment_id, found->second.attachment->deliver(result));
 }
 
@@ -212,6 +297,18 @@ void AttachmentSet::drain(GoawayReason reason, OnEmpty on_empty) {
     const OnEmpty now = std::exchange(on_empty_, nullptr);
     return now();
   }
+  drain_tokens(tokens, reason);
+}
+
+void AttachmentSet::drain_seat(const TenantSeat& seat, GoawayReason reason) {
+  std::vector<std::uint64_t> tokens;
+  for (const auto& [token, entry] : entries_) {
+    if (&entry.attachment->seat() == &seat) tokens.push_back(token);
+  }
+  drain_tokens(tokens, reason);
+}
+
+void AttachmentSet::drain_tokens(const std::vector<std::uint64_t>& tokens, GoawayReason reason) {
   for (const std::uint64_t token : tokens) {
     const auto found = entries_.find(token);
     if (found != entries_.end()) settle(token, found->second.attachment->drain(reason));
@@ -220,8 +317,11 @@ void AttachmentSet::drain(GoawayReason reason, OnEmpty on_empty) {
 
 void AttachmentSet::end_all() {
   on_empty_ = nullptr;
+  for (const auto& [token, entry] : entries_) {
+    TenantSeat& seat = entry.attachment->seat();
+    seat.services.counters.attachments = seat.attachments = 0;
+  }
   entries_.clear();
-  services_.counters.attachments = 0;
 }
 
 void AttachmentSet::watch() {

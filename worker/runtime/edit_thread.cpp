@@ -22,12 +22,17 @@ EditThread::~EditThread() {
   thread_.join();
 }
 
-Status EditThread::submit(Job job, std::size_t most_jobs) {
+std::size_t EditThread::in_flight(Owner owner) const {
+  const auto found = in_flight_of_.find(owner);
+  return found == in_flight_of_.end() ? 0 : found->second;
+}
+
+Status EditThread::submit(Owner owner, Job job, std::size_t most_jobs) {
   if (most_jobs == 0 || most_jobs > max_jobs) most_jobs = max_jobs;
-  if (in_flight_ >= most_jobs) {
+  if (const std::size_t waiting = in_flight(owner); waiting >= most_jobs) {
     Error error;
     error.code = ErrorCode::resource_exhausted;
-    error.message = std::to_string(in_flight_) + " edits are waiting already";
+    error.message = std::to_string(waiting) + " edits are waiting already";
     error.retry_after_ms = 50;
     return fail(std::move(error));
   }
@@ -48,9 +53,12 @@ Status EditThread::submit(Job job, std::size_t most_jobs) {
   }
   {
     const std::lock_guard lock(mutex_);
-    jobs_.push_back(std::move(job));
+    auto& jobs = jobs_[owner];
+    if (jobs.empty()) turns_.push_back(owner);
+    jobs.push_back(std::move(job));
   }
   ++in_flight_;
+  ++in_flight_of_[owner];
   wake_.notify_one();
   return {};
 }
@@ -60,14 +68,14 @@ void EditThread::work() {
   bool paused = false;
   std::unique_lock lock(mutex_);
   for (;;) {
-    if (jobs_.empty()) {
+    if (turns_.empty()) {
       if (stopping_) return;
       if (idle == Idle::nothing) {
         wake_.wait(lock);
         continue;
       }
       if (!paused) {
-        paused = !wake_.wait_for(lock, pause, [this] { return stopping_ || !jobs_.empty(); });
+        paused = !wake_.wait_for(lock, pause, [this] { return stopping_ || !turns_.empty(); });
         continue;
       }
       lock.unlock();
@@ -76,20 +84,35 @@ void EditThread::work() {
       const auto worked = std::chrono::steady_clock::now() - began;
       lock.lock();
       if (idle == Idle::more_gently) {
-        (void)wake_.wait_for(lock, 2 * worked, [this] { return stopping_ || !jobs_.empty(); });
+        (void)wake_.wait_for(lock, 2 * worked, [this] { return stopping_ || !turns_.empty(); });
       }
       continue;
     }
-    const Job job = std::move(jobs_.front());
-    jobs_.pop_front();
+    Owner owner = nullptr;
+    const Job job = take(owner);
     lock.unlock();
     Completion completion = job();
     lock.lock();
-    completions_.push_back(std::move(completion));
+    completions_.push_back({owner, std::move(completion)});
     done_.send();
     idle = Idle::more;
     paused = false;
   }
+}
+
+// With the mutex held, and a job there.
+EditThread::Job EditThread::take(Owner& owner) {
+  owner = turns_.front();
+  turns_.pop_front();
+  const auto found = jobs_.find(owner);
+  Job job = std::move(found->second.front());
+  found->second.pop_front();
+  if (found->second.empty()) {
+    jobs_.erase(found);
+  } else {
+    turns_.push_back(owner);
+  }
+  return job;
 }
 
 void EditThread::report(Completion news) {
@@ -99,7 +122,7 @@ void EditThread::report(Completion news) {
 }
 
 void EditThread::complete() {
-  std::deque<Completion> ready;
+  std::deque<Done> ready;
   std::deque<Completion> news;
   {
     const std::lock_guard lock(mutex_);
@@ -107,9 +130,12 @@ void EditThread::complete() {
     news.swap(news_);
   }
   for (const Completion& told : news) told();
-  for (const Completion& completion : ready) {
+  for (const Done& done : ready) {
     --in_flight_;
-    completion();
+    if (const auto found = in_flight_of_.find(done.owner); --found->second == 0) {
+      in_flight_of_.erase(found);
+    }
+    done.completion();
   }
 }
 

@@ -14,6 +14,11 @@ Result<Launch> read_launch(int fd) {
       spec.kind != ProgramKind::worker || spec.generation == 0) {
     return fail(ErrorCode::protocol_error, "not a worker's launch spec of this build");
   }
+  for (std::uint32_t shard = spec.shard_count; shard < max_shards; ++shard) {
+    if (spec.shard_count > max_shards || spec.shards.has(shard)) {
+      return fail(ErrorCode::invalid_argument, "a shard that there is not");
+    }
+  }
   if (!spec.tenant.tenant_id.valid()) return fail(ErrorCode::invalid_argument, "no tenant id");
   auto tenant = TenantId::parse(spec.tenant.tenant_id.view());
   if (!tenant) return tl::unexpected(std::move(tenant.error()));

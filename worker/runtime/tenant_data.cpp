@@ -19,4 +19,18 @@ Result<TenantData> TenantData::open(const ExecutionContext& context, const std::
   return data;
 }
 
+Result<TenantData> TenantData::open_shared(const ExecutionContext& context,
+                                           std::shared_ptr<StoreFile> shard,
+                                           const TenantSettings& settings,
+                                           const EncoderShelf& shelf) {
+  TenantData data;
+  data.store =
+      std::make_unique<TenantStore>(context.tenant(), std::move(shard), settings.max_storage_bytes);
+  auto editor = RouteEditor::open(context, *data.store, settings, shelf);
+  if (!editor) return tl::unexpected(std::move(editor.error()));
+  data.editor.emplace(std::move(*editor));
+  data.router = data.editor->make_router(context);
+  return data;
+}
+
 }  // namespace tenantd

@@ -25,6 +25,11 @@ struct TenantData {
                                                const std::string& directory,
                                                const TenantSettings& settings,
                                                const EncoderShelf& shelf);
+  // The same of a database that tenants share. Keeps nothing beside it: no image, no index.
+  [[nodiscard]] static Result<TenantData> open_shared(const ExecutionContext& context,
+                                                      std::shared_ptr<StoreFile> shard,
+                                                      const TenantSettings& settings,
+                                                      const EncoderShelf& shelf);
 };
 
 }  // namespace tenantd

@@ -39,30 +39,37 @@ Worker::Worker(Loop& loop, TenantId tenant, WorkerOptions options, LockDown lock
     : loop_(loop),
       options_(std::move(options)),
       lock_down_(std::move(lock_down)),
-      binding_(tenant),
+      id_(tenant),
       log_(log_err_fd),
-      dispatcher_(
-          services_, [this](EditJob job) { return submit_edit(std::move(job)); },
-          [this](const UsageSample&) { ++metered_requests_; }),
+      edits_(std::in_place, loop,
+             [this] { return tenant_ ? tenant_->work_while_idle() : tenants_->work_while_idle(); }),
+      hosted_{*edits_,
+              log_,
+              nullptr,
+              [this](HostedTenant& hosted, const EditResult& result) {
+                attachments_->deliver(result, hosted.seat().dispatcher);
+                on_job_done(hosted);
+              },
+              [this](HostedTenant& hosted) { on_job_done(hosted); },
+              [this] { send_status(); }},
       link_(loop, identity_of(options_), link_events()),
       open_timer_(loop),
-      drain_timer_(loop) {
-  services_.settings = options_.spec.tenant;
-  services_.generation = options_.spec.generation;
-}
+      drain_timer_(loop) {}
 
+// Attachments use seats, and the editor thread uses tenants.
 Worker::~Worker() {
   attachments_.reset();
-  edits_.thread.reset();
+  edits_.reset();
 }
 
 LinkEvents Worker::link_events() {
   LinkEvents events;
-  events.on_attach = [this](const Attach& attach, UniqueFd socket) {
+  events.on_attach = [this](const Attach& request, UniqueFd socket) {
     // Before Ready nobody is owed an answer: the socket closes.
-    if (phase_ != Phase::opening) attachments_->attach(attach, std::move(socket));
+    if (phase_ != Phase::opening) attach(request, std::move(socket));
   };
   events.on_settings = [this](const Settings& message) { apply_settings(message.settings); };
+  events.on_release = [this](const ReleaseTenant& message) { release(message); };
   events.on_drain = [this](const Drain& message) { drain(message.reason, message.timeout_ms); };
   events.on_log_pipe = [this](const UniqueFd& pipe) { take_log_pipe(pipe); };
   events.on_status_request = [this] { send_status(); };
@@ -78,29 +85,53 @@ LinkEvents Worker::link_events() {
   return events;
 }
 
+Status Worker::make_attachments() {
+  AttachmentLimits limits{options_.spec.memory_max_bytes, options_.handshake_timeout_ms,
+                          options_.stall_timeout_ms};
+  AttachmentSet::OnLeft on_left;
+  if (pooled()) {
+    auto mark = RunningMark::open(options_.data_directory + '/' + std::string(running_file_name));
+    if (!mark) return tl::unexpected(mark.error());
+    mark_.emplace(std::move(*mark));
+    hosted_.mark = &*mark_;
+    limits.most = options_.spec.tenant.max_attachments;
+    on_left = [this](TenantSeat& seat) { tenants_->on_left(seat); };
+  }
+  auto attachments = AttachmentSet::create(loop_, log_, limits, hosted_.mark, std::move(on_left));
+  if (!attachments) return tl::unexpected(attachments.error());
+  attachments_ = std::move(*attachments);
+  if (pooled()) {
+    tenants_ = std::make_unique<HostedTenants>(options_.spec, options_.data_directory,
+                                               EncoderShelf(options_.encoder_directory), hosted_,
+                                               *attachments_);
+  } else {
+    tenant_ = std::make_shared<HostedTenant>(id_, options_.spec.tenant, options_.spec.generation,
+                                             hosted_);
+  }
+  return {};
+}
+
 void Worker::start(UniqueFd link) {
-  auto attachments = AttachmentSet::create(
-      loop_, binding_.context(), services_, dispatcher_, log_,
-      {options_.spec.memory_max_bytes, options_.handshake_timeout_ms, options_.stall_timeout_ms});
-  if (!attachments) {
-    log_.write(LogLevel::error, "cannot start", {{"reason", attachments.error().message}});
+  if (const Status made = make_attachments(); !made) {
+    log_.write(LogLevel::error, "cannot start", {{"reason", made.error().message}});
     return stop(ExitCode::failed);
   }
-  attachments_ = std::move(*attachments);
   link_.start(std::move(link));
   // Before the data, too: an earlier run of this worker may have been somebody else's.
   if (const Status locked = lock_down_(); !locked) {
     log_.write(LogLevel::error, "cannot lock down", {{"reason", locked.error().message}});
     return stop(ExitCode::confinement);
   }
+  if (pooled()) return serve();
   open_deadline_ns_ = monotonic_ns() + options_.store_lock_timeout_ms * ns_per_ms;
   try_open();
 }
 
 void Worker::try_open() {
   if (phase_ != Phase::opening) return;
-  auto data = TenantData::open(binding_.context(), options_.data_directory, services_.settings,
-                               EncoderShelf(options_.encoder_directory));
+  auto data =
+      TenantData::open(tenant_->context(), options_.data_directory, tenant_->services().settings,
+                       EncoderShelf(options_.encoder_directory));
   if (!data && data.error().code == ErrorCode::unavailable) {
     // In a rolling restart the generation before us may hold the lease for a moment.
     constexpr std::uint64_t retry_ms = 50;
@@ -110,193 +141,61 @@ void Worker::try_open() {
     log_.write(LogLevel::error, "another process writes this tenant's data");
     return stop(ExitCode::store_locked);
   }
-  if (data) {
-    edits_.data = std::move(*data);
-    edits_.data.editor->limit_memory(options_.spec.memory_max_bytes);
-    services_.router = edits_.data.router.get();
-  } else {
-    services_.store = {true, data.error().message};
-    log_.write(LogLevel::error, "store degraded", {{"reason", data.error().message}});
-  }
+  tenant_->open(std::move(data), memory_for_routes(options_.spec.memory_max_bytes));
   serve();
 }
 
 void Worker::serve() {
-  edits_.thread.emplace(loop_, [this] { return work_while_idle(); });
-  if (edits_.data.editor) begin_background_work();
+  if (tenant_) tenant_->begin_background_work();
   phase_ = Phase::serving;
   (void)link_.send(make_link_message<Ready>(options_.spec.generation));
-  if (services_.store.degraded) send_status();
-  const auto routes = services_.router == nullptr ? Result<SnapshotPtr>(SnapshotPtr())
-                                                  : services_.router->snapshot(binding_.context());
+  WorkerStatus now;
+  if (tenant_) tenant_->add_status(now);
+  if (now.store_state == StoreState::degraded) send_status();
   log_.write(LogLevel::info, "ready",
              {{"generation", options_.spec.generation},
-              {"routes", routes && *routes ? (*routes)->set->routes.size() : 0}});
+              {"routes", now.routes},
+              {"shards", options_.spec.shards.count()}});
 }
 
-// Editor thread. A change of encoder comes first: it calibrates anew itself. An index is of what is
-// settled.
-EditThread::Idle Worker::work_while_idle() {
-  RouteEditor& editor = *edits_.data.editor;
-  const auto reencoded = editor.reencode(binding_.context());
-  if (reencoded && *reencoded) return EditThread::Idle::more;
-  const auto settled = editor.settle(binding_.context());
-  if (settled && *settled) return EditThread::Idle::more;
-  const auto verified = editor.verify_start(binding_.context());
-  if (verified && *verified) return EditThread::Idle::more_gently;
-  // An image before an index: the next start may be soon.
-  const auto kept = editor.keep_image(binding_.context());
-  if (kept && *kept) return EditThread::Idle::more_gently;
-  if (!verified) edits_.thread->report([this] { check_store_health(); });
-  const auto improved = editor.improve_index(binding_.context());
-  return improved && *improved ? EditThread::Idle::more_gently : EditThread::Idle::nothing;
-}
-
-// Nobody need edit anything for it to begin.
-void Worker::begin_background_work() {
-  services_.reencoding = edits_.data.editor->progress();
-  services_.index = edits_.data.editor->index_report();
-  const ReencodingState state = services_.reencoding->get();
-  if (state.total > 0) {
-    log_.write(LogLevel::info, "encoding all utterances again",
-               {{"done", state.done}, {"total", state.total}});
+void Worker::attach(const Attach& request, UniqueFd socket) {
+  if (tenants_) return tenants_->attach(request, std::move(socket));
+  if (request.tenant_id.view() == id_.view()) {
+    return attachments_->attach(request, std::move(socket), tenant_->seat());
   }
-  if (!edits_.data.editor->has_idle_work()) return;
-  const Status begun = edits_.thread->submit([] { return EditThread::Completion([] {}); });
-  if (!begun) {
-    log_.write(LogLevel::error, "no work in the background", {{"reason", begun.error().message}});
-  }
-}
-
-// One job an edit, answered in its own turn, so that all are counted; the first of those that wait
-// does the work of all.
-Status Worker::submit_edit(EditJob job) {
-  if (!edits_.data.editor) return fail(store_degraded_error(services_.store));
-  if (job.trial) return submit_trial(std::move(job));
-  auto edit = std::make_shared<WaitingEdit>(WaitingEdit{std::move(job), std::nullopt});
-  // Nobody takes it before it is known to have a job.
-  const std::lock_guard lock(edits_.mutex);
-  edits_.waiting.push_back(edit);
-  Status submitted = edits_.thread->submit(
-      [this, edit]() -> EditThread::Completion {
-        if (!edit->result) apply_waiting_edits();
-        return [this, edit] { on_edit_done(*edit->result); };
-      },
-      services_.settings.max_concurrent_requests);
-  if (!submitted) edits_.waiting.pop_back();
-  return submitted;
-}
-
-Status Worker::submit_trial(EditJob job) {
-  auto shared = std::make_shared<EditJob>(std::move(job));
-  return edits_.thread->submit(
-      [this, shared]() -> EditThread::Completion {
-        EditResult result{shared->attachment_id, shared->request_id, RoutesEdited{}};
-        if (shared->deadline_ns != 0 && shared->deadline_ns <= monotonic_ns()) {
-          result.tried = fail(ErrorCode::deadline_exceeded, "the deadline passed in the queue");
-        } else {
-          result.tried = trials_.run(*edits_.data.router, *shared->context, *shared->trial);
-        }
-        return [this, result = std::move(result)] { on_edit_done(result); };
-      },
-      services_.settings.max_concurrent_requests);
-}
-
-// Editor thread. Leaves a result in each.
-void Worker::apply_waiting_edits() {
-  std::deque<std::shared_ptr<WaitingEdit>> edits;
-  {
-    const std::lock_guard lock(edits_.mutex);
-    edits.swap(edits_.waiting);
-  }
-  std::vector<std::vector<RouteEdit>> batches;
-  std::vector<EditResult*> asked;  // the result of each batch
-  for (const auto& edit : edits) {
-    EditJob& job = edit->job;
-    edit->result = EditResult{job.attachment_id, job.request_id, RoutesEdited{}};
-    if (job.deadline_ns != 0 && job.deadline_ns <= monotonic_ns()) {
-      edit->result->edited = fail(ErrorCode::deadline_exceeded, "the deadline passed in the queue");
-      continue;
-    }
-    asked.push_back(&*edit->result);
-    batches.push_back(std::move(job.edits));
-  }
-  const auto outcomes = edits_.data.editor->apply_all(binding_.context(), batches);
-  for (std::size_t b = 0; b < outcomes.size(); ++b) {
-    const auto& outcome = outcomes[b];
-    if (outcome) {
-      asked[b]->edited =
-          RoutesEdited{outcome->snapshot_version, outcome->routes, outcome->utterances};
-    } else {
-      asked[b]->edited = tl::unexpected(outcome.error());
-    }
-  }
-}
-
-void Worker::on_edit_done(const EditResult& result) {
-  check_store_health();
-  attachments_->deliver(result);
-  finish_when_idle();
-}
-
-void Worker::check_store_health() {
-  if (!edits_.data.store) return;
-  std::string reason = edits_.data.store->degraded_reason();
-  const bool degraded = !reason.empty();
-  if (degraded == services_.store.degraded && reason == services_.store.reason) return;
-  services_.store = {degraded, std::move(reason)};
-  log_.write(degraded ? LogLevel::error : LogLevel::info,
-             degraded ? "store degraded" : "store healthy again",
-             {{"reason", services_.store.reason}});
-  send_status();
+  Error error;
+  error.code = ErrorCode::permission_denied;
+  error.message = "this worker serves another tenant";
+  ++tenant_->services().counters.attachments_refused;
+  attachments_->refuse(request, socket, error);
 }
 
 void Worker::apply_settings(const TenantSettings& settings) {
+  if (tenants_) return tenants_->take_settings(settings);
   if (settings.tenant_id != options_.spec.tenant.tenant_id) {
     return log_.write(LogLevel::error, "settings of another tenant ignored");
   }
-  if (phase_ != Phase::serving || !edits_.data.editor) {
-    services_.settings = settings;  // what is open reads them, or try_open will
-    return;
+  if (phase_ == Phase::serving) {
+    tenant_->apply_settings(settings);
+  } else {
+    tenant_->services().settings = settings;  // try_open will read them
   }
-  const Status queued = edits_.thread->submit([this, settings]() -> EditThread::Completion {
-    const ExecutionContext& context = binding_.context();
-    Status applied = edits_.data.editor->apply_settings(context, settings);
-    if (applied) {
-      applied = edits_.data.store->set_max_storage(context, settings.max_storage_bytes);
-    }
-    return [this, settings, applied] {
-      check_store_health();
-      if (applied) {
-        services_.settings = settings;
-        log_.write(LogLevel::info, "settings applied");
-      } else {
-        log_.write(LogLevel::error, "settings refused", {{"reason", applied.error().message}});
-      }
-      finish_when_idle();
-    };
-  });
-  if (!queued) {
-    log_.write(LogLevel::error, "settings refused", {{"reason", queued.error().message}});
-  }
+}
+
+void Worker::release(const ReleaseTenant& message) {
+  const auto id = TenantId::parse(message.tenant_id.valid() ? message.tenant_id.view() : "");
+  if (tenants_ && id) tenants_->release(*id, goaway_reason(message.reason));
+}
+
+void Worker::on_job_done(HostedTenant& tenant) {
+  if (tenants_) tenants_->on_job_done(tenant);
+  finish_when_idle();
 }
 
 void Worker::send_status() {
   auto status = make_link_message<WorkerStatus>(options_.spec.generation);
-  if (services_.router != nullptr) {
-    if (const auto snapshot = services_.router->snapshot(binding_.context())) {
-      status.routes = (*snapshot)->set->routes.size();
-      status.utterances = (*snapshot)->set->utterance_count();
-      status.snapshot_version = (*snapshot)->version;
-    }
-  }
-  status.requests = services_.counters.requests;
-  status.errors = services_.counters.errors;
-  status.attachments = services_.counters.attachments;
-  status.attachments_refused = services_.counters.attachments_refused;
-  status.peer_faults = services_.counters.peer_faults;
-  status.store_state = services_.store.degraded ? StoreState::degraded : StoreState::healthy;
-  status.store_reason.assign_truncated(services_.store.reason);
+  if (tenant_) tenant_->add_status(status);
+  if (tenants_) tenants_->add_status(status);
   (void)link_.send(status);  // without a supervisor there is nobody to tell
 }
 
@@ -319,6 +218,7 @@ void Worker::drain(DrainReason reason, std::uint64_t timeout_ms, ExitCode exit_c
     log_.write(LogLevel::warning, "drain timed out", {{"attachments", attachments_->size()}});
     stop(drained_code_);
   });
+  if (tenants_) tenants_->refuse_waiting();
   attachments_->drain(goaway_reason(reason), [this] {
     attachments_gone_ = true;
     finish_when_idle();
@@ -326,7 +226,8 @@ void Worker::drain(DrainReason reason, std::uint64_t timeout_ms, ExitCode exit_c
 }
 
 void Worker::finish_when_idle() {
-  if (phase_ == Phase::draining && attachments_gone_ && edits_.idle()) stop(drained_code_);
+  if (phase_ == Phase::draining && attachments_gone_ && edits_->in_flight() == 0)
+    stop(drained_code_);
 }
 
 void Worker::stop(ExitCode exit_code) {

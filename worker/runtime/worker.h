@@ -1,21 +1,19 @@
-// One tenant's worker: wires link, attachments, handlers, editor and store, and ends them in order.
+// A worker: wires link, attachments, tenants and the editor thread, and ends them in order.
 //
-// Runs in: worker, loop thread. opening → serving → draining → stopped. A store that cannot be read
-// does not keep the worker from serving: it says why in its status and in every answer.
+// Runs in: worker, loop thread. One tenant has it, or it is pooled: then tenants come and go.
+// opening → serving → draining → stopped. A store that cannot be read does not keep the worker from
+// serving: it says why in its status and in every answer.
 #pragma once
 
-#include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
 #include "shared/contract/launch_spec.h"
-#include "worker/handlers/trial_handler.h"
 #include "worker/runtime/attachment_set.h"
 #include "worker/runtime/edit_thread.h"
+#include "worker/runtime/hosted_tenants.h"
 #include "worker/runtime/supervisor_link.h"
-#include "worker/runtime/tenant_data.h"
 
 namespace tenantd {
 
@@ -46,35 +44,20 @@ class Worker {
   void run();
   [[nodiscard]] ExitCode exit_code() const noexcept { return exit_code_; }
   // True when a job is stuck beyond the drain timeout: leave by _exit, not by destructors.
-  [[nodiscard]] bool must_leave_at_once() const noexcept { return !edits_.idle(); }
+  [[nodiscard]] bool must_leave_at_once() const noexcept { return edits_->in_flight() > 0; }
 
  private:
-  // A job of the editor thread and, once it was applied, its result: that thread's from then on.
-  struct WaitingEdit {
-    EditJob job;
-    std::optional<EditResult> result;
-  };
-  // The editor thread and what it works on, ended in this order.
-  struct Edits {
-    TenantData data;
-    std::mutex mutex;
-    std::deque<std::shared_ptr<WaitingEdit>> waiting;  // guarded by mutex
-    std::optional<EditThread> thread;
-    [[nodiscard]] bool idle() const noexcept { return !thread || thread->in_flight() == 0; }
-  };
   enum class Phase : std::uint8_t { opening, serving, draining, stopped };
 
+  [[nodiscard]] bool pooled() const noexcept { return options_.spec.shard_count > 0; }
   [[nodiscard]] LinkEvents link_events();
+  [[nodiscard]] Status make_attachments();
+  void attach(const Attach& request, UniqueFd socket);
   void try_open();
   void serve();
-  [[nodiscard]] EditThread::Idle work_while_idle();
-  void begin_background_work();
-  [[nodiscard]] Status submit_edit(EditJob job);
-  [[nodiscard]] Status submit_trial(EditJob job);
-  void apply_waiting_edits();
-  void on_edit_done(const EditResult& result);
   void apply_settings(const TenantSettings& settings);
-  void check_store_health();
+  void release(const ReleaseTenant& message);
+  void on_job_done(HostedTenant& tenant);
   void send_status();
   void take_log_pipe(const UniqueFd& pipe);
   void finish_when_idle();
@@ -83,14 +66,14 @@ class Worker {
   Loop& loop_;
   WorkerOptions options_;
   LockDown lock_down_;
-  TenantBinding binding_;
+  TenantId id_;  // the tenant's, or the pooled worker's own
   Logger log_;
-  HandlerServices services_;
-  std::uint64_t metered_requests_ = 0;
-  TrialHandler trials_;  // editor thread's
-  Edits edits_;
-  Dispatcher dispatcher_;
+  std::optional<RunningMark> mark_;  // of a pooled worker
+  std::optional<EditThread> edits_;  // until destruction
+  HostedServices hosted_;
   std::unique_ptr<AttachmentSet> attachments_;
+  std::shared_ptr<HostedTenant> tenant_;    // null: a pooled worker
+  std::unique_ptr<HostedTenants> tenants_;  // null: a worker of one tenant
   SupervisorLink link_;
   Timer open_timer_;
   Timer drain_timer_;

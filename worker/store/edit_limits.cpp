@@ -25,12 +25,12 @@ Error no_memory(std::uint64_t bytes, std::uint64_t most) {
 
 }  // namespace
 
-void RouteEditor::limit_memory(std::uint64_t memory_max_bytes) noexcept {
+std::uint64_t memory_for_routes(std::uint64_t memory_max_bytes) noexcept {
   // What a worker needs without routes, scratch of searches included, and a quarter for the
   // allocator, the next snapshot's new parts, a batch on its way and the database's cache.
   constexpr std::uint64_t own_bytes = 8ULL << 20U;
   const std::uint64_t usable = memory_max_bytes - std::min(own_bytes, memory_max_bytes);
-  memory_for_routes_ = memory_max_bytes == 0 ? 0 : std::max<std::uint64_t>(usable / 4 * 3, 1);
+  return memory_max_bytes == 0 ? 0 : std::max<std::uint64_t>(usable / 4 * 3, 1);
 }
 
 Status RouteEditor::check_limits(const Blocks& blocks) const {

@@ -66,7 +66,7 @@ std::size_t count_textless(const RouteSet& set) {
   std::size_t count = 0;
   for (const auto& route : set.routes) {
     for (const auto& chunk : route->chunks) {
-      count += static_cast<std::size_t>(std::count(chunk->texts.begin(), chunk->texts.end(), ""));
+      count += chunk->texts.count_empty();
     }
   }
   return count;

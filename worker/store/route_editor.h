@@ -25,6 +25,9 @@ struct EditOutcome {
   std::size_t utterances = 0;  // now
 };
 
+// What routes may take of a process that may take so much; 0: unknown.
+[[nodiscard]] std::uint64_t memory_for_routes(std::uint64_t memory_max_bytes) noexcept;
+
 class RouteEditor {
  public:
   // Reads all routes of the store, but for those that the newest of `images` holds; encodes
@@ -41,9 +44,9 @@ class RouteEditor {
   // Takes up the index of the tenant's vectors that the directory may hold and keeps it there.
   // Before make_router().
   void keep_index(const std::string& directory);
-  // Edits that would let the routes grow beyond what a process of `memory_max_bytes` has room for
-  // are refused from now on (resource_exhausted); 0: unknown, none is.
-  void limit_memory(std::uint64_t memory_max_bytes) noexcept;
+  // Edits that would let the routes grow beyond so many bytes of memory are refused from now on
+  // (resource_exhausted); 0: unknown, none is.
+  void limit_memory(std::uint64_t bytes) noexcept { memory_for_routes_ = bytes; }
   // The router for this tenant, holding what open() read. Call once; the router is borrowed from
   // then on and must outlive the editor's last call.
   [[nodiscard]] std::unique_ptr<TenantRouter> make_router(const ExecutionContext& context);

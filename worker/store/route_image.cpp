@@ -40,6 +40,7 @@ class Column {
     out = {characters.data(), characters.size()};
     return true;
   }
+  [[nodiscard]] std::size_t left() const noexcept { return rest_.size(); }
 
  private:
   std::span<const std::byte> rest_;
@@ -126,11 +127,14 @@ bool Reader::read_chunk(const ChunkRecord& record, UtteranceChunk& chunk) {
   if (record.utterances > max_chunk_rows || record.encoder > encoders_.size()) return false;
   std::span<const std::uint32_t> lengths;
   if (!text_lengths_.take(record.utterances, lengths)) return false;
-  chunk.texts.reserve(lengths.size());
+  std::size_t bytes = 0;
+  for (const std::uint32_t length : lengths) bytes += length;
+  if (bytes > texts_.left()) return false;
+  chunk.texts.reserve(lengths.size(), bytes);
   for (const std::uint32_t length : lengths) {
     std::string_view text;
     if (!texts_.take_text(length, text)) return false;
-    chunk.texts.emplace_back(text);
+    chunk.texts.push_back(text);
   }
   if (record.encoder > 0) {
     std::span<const float> rows;

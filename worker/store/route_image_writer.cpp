@@ -173,12 +173,12 @@ Status RouteImageWriter::write_of_chunk(const UtteranceChunk& chunk) {
     }
     case route_image::text_lengths: {
       std::vector<std::uint32_t> lengths;
-      for (const std::string& text : chunk.texts) lengths.push_back(size_of(text));
+      for (std::size_t i = 0; i < chunk.size(); ++i) lengths.push_back(size_of(chunk.texts[i]));
       return writer_.append_values(std::span<const std::uint32_t>(lengths));
     }
     case route_image::texts:
-      for (const std::string& text : chunk.texts) {
-        if (Status written = append_text(writer_, text); !written) return written;
+      for (std::size_t i = 0; i < chunk.size(); ++i) {
+        if (Status written = append_text(writer_, chunk.texts[i]); !written) return written;
       }
       return {};
     case route_image::words:

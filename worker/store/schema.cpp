@@ -74,6 +74,17 @@ CREATE TABLE route_images(
     // Of a route: the lead in confidence that it needs to answer.
     R"sql(
 ALTER TABLE routes ADD COLUMN margin REAL;
+)sql",
+    // What a tenant stores, for its bound where it shares the file: a row counts 64 bytes beside
+    // its texts and its vector.
+    R"sql(
+ALTER TABLE tenants ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE tenants SET bytes =
+  coalesce((SELECT sum(64 + length(CAST(route_id AS BLOB)) + length(CAST(description AS BLOB))
+    + length(CAST(metadata AS BLOB)) + length(CAST(tags AS BLOB)) + length(CAST(rules AS BLOB)))
+    FROM routes WHERE routes.tenant_id = tenants.tenant_id), 0)
+  + coalesce((SELECT sum(64 + length(CAST(text AS BLOB)) + length(CAST(encoder AS BLOB))
+    + length(embedding)) FROM utterances WHERE utterances.tenant_id = tenants.tenant_id), 0);
 )sql"};
 
 Status run_migration(Database& database, std::int64_t from) {
@@ -84,6 +95,7 @@ Status run_migration(Database& database, std::int64_t from) {
   const std::string marks = "PRAGMA user_version=" + std::to_string(from + 1) +
                             "; PRAGMA application_id=" + std::to_string(schema_application_id);
   if (status = database.execute(marks.c_str()); !status) return status;
+  if (status = lint_schema(database); !status) return status;
   return transaction->commit();
 }
 

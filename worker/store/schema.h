@@ -12,9 +12,15 @@
 namespace tenantd {
 
 // Of this program: PRAGMA user_version. Raised by every migration.
-inline constexpr std::int64_t schema_version = 5;
+inline constexpr std::int64_t schema_version = 6;
 // PRAGMA application_id: "tntd".
 inline constexpr std::int64_t schema_application_id = 0x746E7464;
+
+// Refuses a schema in which a tenant's rows could be told apart from another's by less than the
+// tenant: each table is STRICT and WITHOUT ROWID, its primary key and each index begin with
+// tenant_id, each foreign key carries it along, and there are no views and no triggers. Errors:
+// internal, naming the table or index; store_degraded. Blocking.
+[[nodiscard]] Status lint_schema(Database& database);
 
 // Blocking. Runs the missing migrations, each in a transaction. Errors: store_degraded (another
 // program's database, corrupt, full), unsupported (the schema is newer than this program).

@@ -1,6 +1,6 @@
 // The part of TenantStore that a change of encoder needs.
 #include "worker/store/rows.h"
-#include "worker/store/store_statements.h"
+#include "worker/store/tenant_store.h"
 
 namespace tenantd {
 
@@ -8,9 +8,9 @@ Status TenantStore::stage(const ExecutionContext& context, std::string_view targ
                           std::span<const StagedVector> vectors) {
   if (Status status = check(context); !status) return status;
   if (corrupt_) return fail(ErrorCode::store_degraded, degraded_reason());
-  Result<Transaction> transaction = Transaction::begin(database_);
+  Result<Transaction> transaction = Transaction::begin(file_->database());
   if (!transaction) return fail(transaction.error());
-  Statement& insert = statements_->insert_staged;
+  Statement& insert = file_->statements().insert_staged;
   for (const StagedVector& vector : vectors) {
     const auto ordinal = static_cast<std::int64_t>(vector.ordinal);
     insert.bind(1, context.tenant().view());
@@ -21,7 +21,7 @@ Status TenantStore::stage(const ExecutionContext& context, std::string_view targ
     insert.bind(6, embedding_bytes(vector.utterance.embedding));
     insert.bind(7, utterance_checksum(vector.route, ordinal, vector.utterance));
     if (Status status = insert.run(); !status) {
-      statements_->end_all();
+      file_->statements().end_all();
       return status;
     }
   }
@@ -31,17 +31,17 @@ Status TenantStore::stage(const ExecutionContext& context, std::string_view targ
 Result<std::vector<std::pair<std::string, std::uint32_t>>> TenantStore::count_staged(
     const ExecutionContext& context, std::string_view target) {
   if (Status status = check(context); !status) return fail(status.error());
-  Statement& others = statements_->delete_other_staged;
+  Statement& others = file_->statements().delete_other_staged;
   others.bind(1, context.tenant().view());
   others.bind(2, target);
   if (Status status = others.run(); !status) return fail(status.error());
   std::vector<std::pair<std::string, std::uint32_t>> counts;
-  Statement& rows = statements_->count_staged;
+  Statement& rows = file_->statements().count_staged;
   rows.bind(1, context.tenant().view());
   for (;;) {
     const Result<bool> row = rows.step();
     if (!row) {
-      statements_->end_all();
+      file_->statements().end_all();
       return fail(row.error());
     }
     if (!*row) return counts;
@@ -55,8 +55,8 @@ Result<std::vector<std::pair<std::string, std::uint32_t>>> TenantStore::count_st
 
 // Row by row: one statement for all would gather them first, and there is little room for that.
 Status TenantStore::move_staged(std::string_view tenant, std::uint64_t expected) {
-  Statement& rows = statements_->select_staged;
-  Statement& update = statements_->update_utterance;
+  Statement& rows = file_->statements().select_staged;
+  Statement& update = file_->statements().update_utterance;
   rows.bind(1, tenant);
   std::uint64_t moved = 0;
   for (;; ++moved) {
@@ -70,7 +70,7 @@ Status TenantStore::move_staged(std::string_view tenant, std::uint64_t expected)
     update.bind(5, rows.blob(3));
     update.bind(6, rows.integer(4));
     if (Status status = update.run(); !status) return status;
-    if (database_.changes() != 1) break;
+    if (file_->database().changes() != 1) break;
   }
   if (moved == expected) return {};
   return fail(ErrorCode::internal, "the vectors of the new encoder are not one an utterance");
@@ -80,25 +80,39 @@ Result<std::uint64_t> TenantStore::take_staged(const ExecutionContext& context,
                                                std::uint64_t expected) {
   if (Status status = check(context); !status) return fail(status.error());
   if (corrupt_) return fail(ErrorCode::store_degraded, degraded_reason());
-  Result<Transaction> transaction = Transaction::begin(database_);
+  Result<Transaction> transaction = Transaction::begin(file_->database());
   if (!transaction) return fail(transaction.error());
   Status status = move_staged(context.tenant().view(), expected);
   if (status) {
-    statements_->clear_staged.bind(1, context.tenant().view());
-    status = statements_->clear_staged.run();
+    file_->statements().clear_staged.bind(1, context.tenant().view());
+    status = file_->statements().clear_staged.run();
   }
   if (!status) {
-    statements_->end_all();
+    file_->statements().end_all();
     return fail(status.error());
   }
-  const auto version = raise_version(context.tenant().view(), 0);
+  const auto grown = recount(context.tenant().view());
+  if (!grown) return fail(grown.error());
+  const auto version = raise_version(context.tenant().view(), *grown);
   if (!version) return version;
-  Statement& versions = statements_->update_versions;
+  Statement& versions = file_->statements().update_versions;
   versions.bind(1, context.tenant().view());
   versions.bind(2, static_cast<std::int64_t>(*version));
   if (status = versions.run(); !status) return fail(status.error());
   if (status = transaction->commit(); !status) return fail(status.error());
   return version;
+}
+
+// Vectors of another encoder have another length.
+Result<TenantStore::Growth> TenantStore::recount(std::string_view tenant) {
+  Statement& count = file_->statements().tenant_bytes;
+  count.bind(1, tenant);
+  const Result<bool> row = count.step();
+  if (!row) return fail(row.error());
+  if (!*row) return fail(ErrorCode::internal, "the tenant has no row");
+  const Growth growth{0, count.integer(0)};
+  count.done();
+  return growth;
 }
 
 }  // namespace tenantd

@@ -1,19 +1,19 @@
 // The part of TenantStore that a start from an image needs: what the images are of, and whether the
 // rows that were not read then are sound.
 #include "worker/store/rows.h"
-#include "worker/store/store_statements.h"
+#include "worker/store/tenant_store.h"
 
 namespace tenantd {
 
 Result<ImageNonces> TenantStore::image_nonces(const ExecutionContext& context) {
   if (Status status = check(context); !status) return fail(status.error());
   ImageNonces nonces{};
-  Statement& rows = statements_->select_images;
+  Statement& rows = file_->statements().select_images;
   rows.bind(1, context.tenant().view());
   for (;;) {
     const Result<bool> row = rows.step();
     if (!row) {
-      statements_->end_all();
+      file_->statements().end_all();
       return fail(row.error());
     }
     if (!*row) return nonces;
@@ -27,7 +27,7 @@ Status TenantStore::set_image_nonce(const ExecutionContext& context, std::size_t
                                     std::uint64_t nonce) {
   if (Status status = check(context); !status) return status;
   if (corrupt_) return fail(ErrorCode::store_degraded, degraded_reason());
-  Statement& replace = statements_->replace_image;
+  Statement& replace = file_->statements().replace_image;
   replace.bind(1, context.tenant().view());
   replace.bind(2, static_cast<std::int64_t>(slot));
   replace.bind(3, static_cast<std::int64_t>(nonce));
@@ -37,7 +37,7 @@ Status TenantStore::set_image_nonce(const ExecutionContext& context, std::size_t
 Result<std::string> TenantStore::verify(const ExecutionContext& context, std::string_view id) {
   if (Status status = check(context); !status) return fail(status.error());
   Result<std::string> last = verify_some(context.tenant().view(), id);
-  statements_->end_all();
+  file_->statements().end_all();
   if (!last) remember(&last.error());
   return last;
 }
@@ -45,7 +45,7 @@ Result<std::string> TenantStore::verify(const ExecutionContext& context, std::st
 // At most 64 routes, and no more once so many utterances were read.
 Result<std::string> TenantStore::verify_some(std::string_view tenant, std::string_view id) {
   constexpr std::int64_t enough_utterances = 2048;
-  Statement& routes = statements_->select_some_routes;
+  Statement& routes = file_->statements().select_some_routes;
   routes.bind(1, tenant);
   routes.bind(2, id);
   std::string last;

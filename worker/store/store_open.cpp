@@ -1,4 +1,5 @@
-// Opening a tenant's store: the lease, the file that must not be lost, the schema, the statements.
+// Opening a database of routes: the lease, the file that must not be lost, the schema, the
+// statements, and the guard against any other.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,7 +9,7 @@
 #include <optional>
 
 #include "worker/store/schema.h"
-#include "worker/store/store_statements.h"
+#include "worker/store/store_file.h"
 
 namespace tenantd {
 namespace {
@@ -74,11 +75,11 @@ Result<Database> open_database(const std::string& path, const LockFile& lock) {
   return database;
 }
 
-constexpr std::array<std::string_view, 22> statement_texts{
-    "INSERT INTO tenants VALUES(?1, 0, 0) ON CONFLICT DO NOTHING",
+constexpr std::array<std::string_view, 24> statement_texts{
+    "INSERT INTO tenants VALUES(?1, 0, 0, 0) ON CONFLICT DO NOTHING",
     "SELECT snapshot_version, route_count FROM tenants WHERE tenant_id = ?1",
-    "UPDATE tenants SET snapshot_version = snapshot_version + 1, route_count = route_count + ?2"
-    " WHERE tenant_id = ?1 RETURNING snapshot_version",
+    "UPDATE tenants SET snapshot_version = snapshot_version + 1, route_count = route_count + ?2,"
+    " bytes = bytes + ?3 WHERE tenant_id = ?1 RETURNING snapshot_version, bytes",
     "SELECT route_id, description, metadata, tags, threshold, utterance_count, checksum,"
     " rules, priority, aggregation, version, margin FROM routes WHERE tenant_id = ?1 ORDER BY "
     "route_id",
@@ -105,12 +106,29 @@ constexpr std::array<std::string_view, 22> statement_texts{
     "SELECT slot, nonce FROM route_images WHERE tenant_id = ?1",
     "INSERT OR REPLACE INTO route_images VALUES(?1, ?2, ?3)",
     "SELECT route_id, utterance_count FROM routes WHERE tenant_id = ?1 AND route_id > ?2"
-    " ORDER BY route_id LIMIT 64"};
+    " ORDER BY route_id LIMIT 64",
+    "SELECT 64 + length(CAST(route_id AS BLOB)) + length(CAST(description AS BLOB))"
+    " + length(CAST(metadata AS BLOB)) + length(CAST(tags AS BLOB)) + length(CAST(rules AS BLOB))"
+    " + coalesce((SELECT sum(64 + length(CAST(text AS BLOB)) + length(CAST(encoder AS BLOB))"
+    " + length(embedding)) FROM utterances WHERE tenant_id = ?1 AND route_id = ?2), 0)"
+    " FROM routes WHERE tenant_id = ?1 AND route_id = ?2",
+    "SELECT coalesce((SELECT sum(64 + length(CAST(route_id AS BLOB))"
+    " + length(CAST(description AS BLOB)) + length(CAST(metadata AS BLOB))"
+    " + length(CAST(tags AS BLOB)) + length(CAST(rules AS BLOB)))"
+    " FROM routes WHERE tenant_id = ?1), 0)"
+    " + coalesce((SELECT sum(64 + length(CAST(text AS BLOB)) + length(CAST(encoder AS BLOB))"
+    " + length(embedding)) FROM utterances WHERE tenant_id = ?1), 0) - bytes"
+    " FROM tenants WHERE tenant_id = ?1"};
+
+constexpr std::array<std::string_view, 5> tables{"tenants", "routes", "utterances",
+                                                 "staged_vectors", "route_images"};
+constexpr std::array<std::string_view, 5> functions{"coalesce", "count", "length", "max", "sum"};
 
 }  // namespace
 
-Result<std::unique_ptr<TenantStore::Statements>> TenantStore::Statements::prepare(
-    Database& database) {
+std::span<const std::string_view> store_statement_texts() noexcept { return statement_texts; }
+
+Result<std::unique_ptr<StoreStatements>> StoreStatements::prepare(Database& database) {
   std::array<std::optional<Statement>, statement_texts.size()> all;
   for (std::size_t i = 0; i < all.size(); ++i) {
     Result<Statement> statement = database.prepare(statement_texts[i]);
@@ -118,37 +136,37 @@ Result<std::unique_ptr<TenantStore::Statements>> TenantStore::Statements::prepar
     all[i].emplace(std::move(*statement));
   }
   const auto take = [&all](std::size_t i) { return std::move(*all[i]); };
-  return std::unique_ptr<Statements>(
-      new Statements{take(0),  take(1),  take(2),  take(3),  take(4),  take(5),  take(6),  take(7),
-                     take(8),  take(9),  take(10), take(11), take(12), take(13), take(14), take(15),
-                     take(16), take(17), take(18), take(19), take(20), take(21)});
+  return std::unique_ptr<StoreStatements>(new StoreStatements{
+      take(0),  take(1),  take(2),  take(3),  take(4),  take(5),  take(6),  take(7),
+      take(8),  take(9),  take(10), take(11), take(12), take(13), take(14), take(15),
+      take(16), take(17), take(18), take(19), take(20), take(21), take(22), take(23)});
 }
 
-void TenantStore::Statements::end_all() noexcept {
+void StoreStatements::end_all() noexcept {
   for (Statement* statement :
-       {&insert_tenant,     &select_tenant,     &update_tenant,       &select_routes,
-        &select_count,      &insert_route,      &update_count,        &delete_route,
-        &select_utterances, &insert_utterance,  &delete_utterances,   &insert_staged,
-        &count_staged,      &delete_staged,     &delete_other_staged, &select_staged,
-        &update_utterance,  &clear_staged,      &update_versions,     &select_images,
-        &replace_image,     &select_some_routes}) {
+       {&insert_tenant,     &select_tenant,      &update_tenant,       &select_routes,
+        &select_count,      &insert_route,       &update_count,        &delete_route,
+        &select_utterances, &insert_utterance,   &delete_utterances,   &insert_staged,
+        &count_staged,      &delete_staged,      &delete_other_staged, &select_staged,
+        &update_utterance,  &clear_staged,       &update_versions,     &select_images,
+        &replace_image,     &select_some_routes, &route_bytes,         &tenant_bytes}) {
     statement->done();
   }
 }
 
-Result<std::unique_ptr<TenantStore>> TenantStore::open(TenantId tenant, const std::string& path,
-                                                       std::uint64_t max_storage_bytes) {
+StoreFile::StoreFile(LockFile lock, Database database, std::unique_ptr<StoreStatements> statements)
+    : lock_(std::move(lock)), database_(std::move(database)), statements_(std::move(statements)) {}
+
+Result<std::shared_ptr<StoreFile>> StoreFile::open(const std::string& path) {
   Result<LockFile> lock = LockFile::acquire(path + ".lock");
   if (!lock) return fail(lock.error());
   Result<Database> database = open_database(path, *lock);
   if (!database) return fail(database.error());
-  if (Status status = database->limit_size(max_storage_bytes); !status) {
-    return fail(status.error());
-  }
-  auto statements = Statements::prepare(*database);
+  database->allow_only(tables, functions);
+  auto statements = StoreStatements::prepare(*database);
   if (!statements) return fail(statements.error());
-  return std::unique_ptr<TenantStore>(
-      new TenantStore(tenant, std::move(*lock), std::move(*database), std::move(*statements)));
+  return std::shared_ptr<StoreFile>(
+      new StoreFile(std::move(*lock), std::move(*database), std::move(*statements)));
 }
 
 }  // namespace tenantd

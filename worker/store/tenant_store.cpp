@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "worker/store/rows.h"
-#include "worker/store/store_statements.h"
 
 namespace tenantd {
 namespace {
@@ -35,14 +34,41 @@ bool read_choices(Statement& row, RouteDefinition& route) {
   return true;
 }
 
+// What a row takes beside its texts and its vector; statement_texts says the same.
+constexpr std::size_t row_bytes = 64;
+
+std::int64_t route_row_bytes(const RouteDefinition& route) {
+  return static_cast<std::int64_t>(row_bytes + route.id.size() + route.description.size() +
+                                   route.metadata.size() + encode_tags(route.tags).size() +
+                                   encode_rules(route.rules).size());
+}
+
+std::int64_t utterance_bytes(const RouteDefinition& route) {
+  std::size_t bytes = 0;
+  for (const Utterance& utterance : route.utterances) {
+    bytes += row_bytes + utterance.text.size() + utterance.encoder.size() +
+             embedding_bytes(utterance.embedding).size();
+  }
+  return static_cast<std::int64_t>(bytes);
+}
+
 }  // namespace
 
-TenantStore::TenantStore(TenantId tenant, LockFile lock, Database database,
-                         std::unique_ptr<Statements> statements)
-    : tenant_(tenant),
-      lock_(std::move(lock)),
-      database_(std::move(database)),
-      statements_(std::move(statements)) {}
+Result<std::unique_ptr<TenantStore>> TenantStore::open(TenantId tenant, const std::string& path,
+                                                       std::uint64_t max_storage_bytes) {
+  auto file = StoreFile::open(path);
+  if (!file) return fail(file.error());
+  if (Status status = (*file)->database().limit_size(max_storage_bytes); !status) {
+    return fail(status.error());
+  }
+  auto store = std::make_unique<TenantStore>(tenant, std::move(*file), 0);
+  store->shared_ = false;
+  return store;
+}
+
+TenantStore::TenantStore(TenantId tenant, std::shared_ptr<StoreFile> shard,
+                         std::uint64_t max_storage_bytes)
+    : tenant_(tenant), file_(std::move(shard)), max_bytes_(max_storage_bytes), shared_(true) {}
 
 TenantStore::~TenantStore() = default;
 
@@ -68,7 +94,9 @@ std::string TenantStore::degraded_reason() const {
 
 Status TenantStore::set_max_storage(const ExecutionContext& context, std::uint64_t bytes) {
   if (Status status = check(context); !status) return status;
-  return database_.limit_size(bytes);
+  if (!shared_) return file_->database().limit_size(bytes);
+  max_bytes_ = bytes;
+  return {};
 }
 
 Result<std::uint64_t> TenantStore::load(const ExecutionContext& context,
@@ -76,7 +104,7 @@ Result<std::uint64_t> TenantStore::load(const ExecutionContext& context,
                                         const std::function<bool(const StoredRoute&)>& knows) {
   if (Status status = check(context); !status) return fail(status.error());
   Result<std::uint64_t> version = load_all(context.tenant().view(), take, knows);
-  statements_->end_all();
+  file_->statements().end_all();
   if (!version) remember(&version.error());
   return version;
 }
@@ -84,13 +112,13 @@ Result<std::uint64_t> TenantStore::load(const ExecutionContext& context,
 Result<std::uint64_t> TenantStore::load_all(std::string_view tenant,
                                             const std::function<Status(RouteDefinition)>& take,
                                             const std::function<bool(const StoredRoute&)>& knows) {
-  Statement& state = statements_->select_tenant;
+  Statement& state = file_->statements().select_tenant;
   state.bind(1, tenant);
   const Result<bool> known = state.step();
   if (!known) return fail(known.error());
   const std::int64_t version = *known ? state.integer(0) : 0;
   const std::int64_t expected_routes = *known ? state.integer(1) : 0;
-  Statement& routes = statements_->select_routes;
+  Statement& routes = file_->statements().select_routes;
   routes.bind(1, tenant);
   std::int64_t seen_routes = 0;
   for (;;) {
@@ -121,7 +149,7 @@ Result<std::uint64_t> TenantStore::load_all(std::string_view tenant,
 
 Status TenantStore::load_utterances(std::string_view tenant, std::int64_t count,
                                     RouteDefinition& route) {
-  Statement& rows = statements_->select_utterances;
+  Statement& rows = file_->statements().select_utterances;
   rows.bind(1, tenant);
   rows.bind(2, std::string_view(route.id));
   for (std::int64_t ordinal = 0;; ++ordinal) {
@@ -144,7 +172,7 @@ Result<std::uint64_t> TenantStore::apply(const ExecutionContext& context,
   if (Status status = check(context); !status) return fail(status.error());
   if (corrupt_) return fail(ErrorCode::store_degraded, degraded_reason());
   Result<std::uint64_t> version = apply_all(context.tenant().view(), edits);
-  statements_->end_all();
+  file_->statements().end_all();
   if (version) {
     remember(nullptr);
   } else {
@@ -155,30 +183,29 @@ Result<std::uint64_t> TenantStore::apply(const ExecutionContext& context,
 
 Result<std::uint64_t> TenantStore::apply_all(std::string_view tenant,
                                              std::span<const RouteEdit> edits) {
-  Result<Transaction> transaction = Transaction::begin(database_);
+  Result<Transaction> transaction = Transaction::begin(file_->database());
   if (!transaction) return fail(transaction.error());
-  Statement& make = statements_->insert_tenant;
+  Statement& make = file_->statements().insert_tenant;
   make.bind(1, tenant);
   if (Status status = make.run(); !status) return fail(status.error());
   const Result<std::int64_t> before = stored_version(tenant);
   if (!before) return fail(before.error());
-  std::int64_t more_routes = 0;
+  Growth growth;
   for (const RouteEdit& edit : edits) {
-    const Result<std::int64_t> added = apply_one(tenant, edit, *before + 1);
-    if (!added) {
-      statements_->end_all();  // an unfinished statement would keep the roll-back from working
-      return fail(added.error());
+    if (Status applied = apply_one(tenant, edit, *before + 1, growth); !applied) {
+      // An unfinished statement would keep the roll-back from working.
+      file_->statements().end_all();
+      return fail(applied.error());
     }
-    more_routes += *added;
   }
-  const auto version = raise_version(tenant, more_routes);
+  const auto version = raise_version(tenant, growth);
   if (!version) return version;
   if (Status status = transaction->commit(); !status) return fail(status.error());
   return version;
 }
 
 Result<std::int64_t> TenantStore::stored_version(std::string_view tenant) {
-  Statement& state = statements_->select_tenant;
+  Statement& state = file_->statements().select_tenant;
   state.bind(1, tenant);
   const Result<bool> known = state.step();
   if (!known) return fail(known.error());
@@ -187,21 +214,31 @@ Result<std::int64_t> TenantStore::stored_version(std::string_view tenant) {
   return version;
 }
 
-Result<std::uint64_t> TenantStore::raise_version(std::string_view tenant,
-                                                 std::int64_t more_routes) {
-  Statement& update = statements_->update_tenant;
+// Refuses growth beyond the tenant's bound; what shrinks is taken, whatever the bound is now.
+Result<std::uint64_t> TenantStore::raise_version(std::string_view tenant, const Growth& growth) {
+  Statement& update = file_->statements().update_tenant;
   update.bind(1, tenant);
-  update.bind(2, more_routes);
+  update.bind(2, growth.routes);
+  update.bind(3, growth.bytes);
   const Result<bool> row = update.step();
   if (!row) return fail(row.error());
   const auto version = static_cast<std::uint64_t>(update.integer(0));
+  const std::int64_t bytes = update.integer(1);
   update.done();
+  if (max_bytes_ != 0 && growth.bytes > 0 && bytes > static_cast<std::int64_t>(max_bytes_)) {
+    Error error;
+    error.code = ErrorCode::resource_exhausted;
+    error.field = "limits.max_storage";
+    error.message = "the tenant's routes would take " + std::to_string(bytes) + " bytes, " +
+                    std::to_string(max_bytes_) + " are allowed";
+    error.hint = "raise max_storage, or remove routes";
+    return fail(std::move(error));
+  }
   return version;
 }
 
-// By how many routes the tenant grew.
-Result<std::int64_t> TenantStore::apply_one(std::string_view tenant, const RouteEdit& edit,
-                                            std::int64_t version) {
+Status TenantStore::apply_one(std::string_view tenant, const RouteEdit& edit, std::int64_t version,
+                              Growth& growth) {
   std::int64_t utterances = 0;
   const Result<bool> exists = read_header(tenant, edit.route.id, utterances);
   if (!exists) return fail(exists.error());
@@ -213,33 +250,28 @@ Result<std::int64_t> TenantStore::apply_one(std::string_view tenant, const Route
   if (edit.kind == RouteEditKind::add && *exists) {
     return about_route(ErrorCode::already_exists, edit.route.id, "the route exists already");
   }
-  Status status;
-  std::int64_t added = 0;
   if (edit.kind == RouteEditKind::add_utterances) {
-    Statement& update = statements_->update_count;
+    Statement& update = file_->statements().update_count;
     update.bind(1, tenant);
     update.bind(2, std::string_view(edit.route.id));
     update.bind(3, static_cast<std::int64_t>(edit.route.utterances.size()));
     update.bind(4, version);
-    status = update.run();
-    if (status) status = insert_utterances(tenant, edit.route, utterances);
-  } else {
-    if (*exists) {
-      status = erase(tenant, edit.route.id);
-      --added;
-    }
-    if (status && edit.kind != RouteEditKind::remove) {
-      status = insert_route(tenant, edit.route, version);
-      ++added;
-    }
+    if (Status status = update.run(); !status) return status;
+    growth.bytes += utterance_bytes(edit.route);
+    return insert_utterances(tenant, edit.route, utterances);
   }
-  if (!status) return fail(status.error());
-  return added;
+  if (*exists) {
+    if (Status status = erase(tenant, edit.route.id, growth); !status) return status;
+  }
+  if (edit.kind == RouteEditKind::remove) return {};
+  ++growth.routes;
+  growth.bytes += route_row_bytes(edit.route) + utterance_bytes(edit.route);
+  return insert_route(tenant, edit.route, version);
 }
 
 Result<bool> TenantStore::read_header(std::string_view tenant, std::string_view route,
                                       std::int64_t& utterance_count) {
-  Statement& select = statements_->select_count;
+  Statement& select = file_->statements().select_count;
   select.bind(1, tenant);
   select.bind(2, route);
   Result<bool> row = select.step();
@@ -250,9 +282,18 @@ Result<bool> TenantStore::read_header(std::string_view tenant, std::string_view 
   return row;
 }
 
-Status TenantStore::erase(std::string_view tenant, std::string_view route) {
+Status TenantStore::erase(std::string_view tenant, std::string_view route, Growth& growth) {
+  Statement& bytes = file_->statements().route_bytes;
+  bytes.bind(1, tenant);
+  bytes.bind(2, route);
+  const Result<bool> row = bytes.step();
+  if (!row) return fail(row.error());
+  if (*row) growth.bytes -= bytes.integer(0);
+  bytes.done();
+  --growth.routes;
+  StoreStatements& statements = file_->statements();
   for (Statement* remove :
-       {&statements_->delete_staged, &statements_->delete_utterances, &statements_->delete_route}) {
+       {&statements.delete_staged, &statements.delete_utterances, &statements.delete_route}) {
     remove->bind(1, tenant);
     remove->bind(2, route);
     if (Status status = remove->run(); !status) return status;
@@ -263,7 +304,7 @@ Status TenantStore::erase(std::string_view tenant, std::string_view route) {
 Status TenantStore::insert_route(std::string_view tenant, const RouteDefinition& route,
                                  std::int64_t version) {
   const std::string tags = encode_tags(route.tags);
-  Statement& insert = statements_->insert_route;
+  Statement& insert = file_->statements().insert_route;
   insert.bind(1, tenant);
   insert.bind(2, std::string_view(route.id));
   insert.bind(3, std::string_view(route.description));
@@ -284,7 +325,7 @@ Status TenantStore::insert_route(std::string_view tenant, const RouteDefinition&
 
 Status TenantStore::insert_utterances(std::string_view tenant, const RouteDefinition& route,
                                       std::int64_t first_ordinal) {
-  Statement& insert = statements_->insert_utterance;
+  Statement& insert = file_->statements().insert_utterance;
   std::int64_t ordinal = first_ordinal;
   for (const Utterance& utterance : route.utterances) {
     insert.bind(1, tenant);

@@ -1,4 +1,4 @@
-// A tenant's routes on disk: one SQLite database, one writer, every acknowledged edit durable.
+// A tenant's routes on disk: in a SQLite database with one writer, every acknowledged edit durable.
 //
 // Runs in: worker; one thread at a time (the main before the loop runs, then the editor thread),
 // except health(). Trusts neither the file, whose rows carry checksums, nor a tenant id that isn't
@@ -15,10 +15,9 @@
 #include <vector>
 
 #include "shared/base/error.h"
-#include "shared/database/sqlite.h"
 #include "worker/router/types.h"
 #include "worker/runtime/execution_context.h"
-#include "worker/store/lock_file.h"
+#include "worker/store/store_file.h"
 
 namespace tenantd {
 
@@ -47,6 +46,9 @@ class TenantStore {
   [[nodiscard]] static Result<std::unique_ptr<TenantStore>> open(TenantId tenant,
                                                                  const std::string& path,
                                                                  std::uint64_t max_storage_bytes);
+  // The tenant's rows of a database that it shares. `max_storage_bytes` bounds what is stored of
+  // the tenant, its staged vectors aside; 0: no bound.
+  TenantStore(TenantId tenant, std::shared_ptr<StoreFile> shard, std::uint64_t max_storage_bytes);
   ~TenantStore();
 
   // Blocking. Calls `take` once a route, ascending by id, but for routes of which `knows` (may be
@@ -91,19 +93,20 @@ class TenantStore {
   [[nodiscard]] std::string degraded_reason() const;
 
  private:
-  struct Statements;
-  TenantStore(TenantId tenant, LockFile lock, Database database,
-              std::unique_ptr<Statements> statements);
+  struct Growth {
+    std::int64_t routes = 0;
+    std::int64_t bytes = 0;
+  };
   [[nodiscard]] Status check(const ExecutionContext& context) const;
   [[nodiscard]] Result<std::uint64_t> apply_all(std::string_view tenant,
                                                 std::span<const RouteEdit> edits);
-  [[nodiscard]] Result<std::int64_t> apply_one(std::string_view tenant, const RouteEdit& edit,
-                                               std::int64_t version);
+  [[nodiscard]] Status apply_one(std::string_view tenant, const RouteEdit& edit,
+                                 std::int64_t version, Growth& growth);
   [[nodiscard]] Status insert_route(std::string_view tenant, const RouteDefinition& route,
                                     std::int64_t version);
   [[nodiscard]] Status insert_utterances(std::string_view tenant, const RouteDefinition& route,
                                          std::int64_t first_ordinal);
-  [[nodiscard]] Status erase(std::string_view tenant, std::string_view route);
+  [[nodiscard]] Status erase(std::string_view tenant, std::string_view route, Growth& growth);
   [[nodiscard]] Result<bool> read_header(std::string_view tenant, std::string_view route,
                                          std::int64_t& utterance_count);
   [[nodiscard]] Result<std::uint64_t> load_all(
@@ -113,15 +116,15 @@ class TenantStore {
   [[nodiscard]] Result<std::int64_t> stored_version(std::string_view tenant);
   [[nodiscard]] Status load_utterances(std::string_view tenant, std::int64_t count,
                                        RouteDefinition& route);
+  [[nodiscard]] Result<Growth> recount(std::string_view tenant);
   [[nodiscard]] Status move_staged(std::string_view tenant, std::uint64_t expected);
-  [[nodiscard]] Result<std::uint64_t> raise_version(std::string_view tenant,
-                                                    std::int64_t more_routes);
+  [[nodiscard]] Result<std::uint64_t> raise_version(std::string_view tenant, const Growth& growth);
   void remember(const Error* error);
 
   TenantId tenant_;
-  LockFile lock_;
-  Database database_;
-  std::unique_ptr<Statements> statements_;  // before database_ in destruction
+  std::shared_ptr<StoreFile> file_;
+  std::uint64_t max_bytes_ = 0;  // of the tenant's rows in a shared file; 0: no bound
+  bool shared_ = false;
   mutable std::mutex health_mutex_;
   std::string degraded_reason_;  // guarded by health_mutex_
   bool corrupt_ = false;         // for good

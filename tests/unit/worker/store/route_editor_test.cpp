@@ -283,7 +283,7 @@ TEST_CASE("a batch that cannot be stored with the others does not take them alon
 TEST_CASE("edits are refused before memory is short, and removals are not") {
   Bench bench;
   constexpr std::uint64_t memory_max = 16U << 20U;
-  bench.editor.limit_memory(memory_max);
+  bench.editor.limit_memory(memory_for_routes(memory_max));
   [[maybe_unused]] const std::size_t heap_before = ::mallinfo2().uordblks + ::mallinfo2().hblkhd;
   Result<EditOutcome> outcome = EditOutcome{};
   std::size_t added = 0;

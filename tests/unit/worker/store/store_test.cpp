@@ -232,7 +232,7 @@ TEST_CASE("a database of the schema without rules is brought up to date and keep
           "PRAGMA journal_mode=DELETE; ALTER TABLE routes DROP COLUMN rules;"
           "ALTER TABLE routes DROP COLUMN priority; ALTER TABLE routes DROP COLUMN aggregation;"
           "ALTER TABLE routes DROP COLUMN margin; ALTER TABLE routes DROP COLUMN version;"
-          "DROP TABLE route_images;"
+          "DROP TABLE route_images; ALTER TABLE tenants DROP COLUMN bytes;"
           "PRAGMA user_version=2");
   const RouteDefinition added = sample_route("new", 8, 3, 3);
   REQUIRE_FALSE(added.rules.empty());

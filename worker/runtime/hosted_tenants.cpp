@@ -1,0 +1,274 @@
+#include "worker/runtime/hosted_tenants.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/router/validate.h"
+#include "worker/store/route_editor.h"
+
+namespace tenantd {
+namespace {
+
+// One tenant's part of what all may hold.
+constexpr std::uint64_t tenant_share = 2;
+
+}  // namespace
+
+HostedTenants::HostedTenants(const LaunchSpec& spec, std::string data_directory,
+                             EncoderShelf encoders, const HostedServices& shared,
+                             AttachmentSet& attachments)
+    : spec_(spec),
+      directory_(std::move(data_directory)),
+      encoders_(std::move(encoders)),
+      shared_(shared),
+      attachments_(attachments),
+      memory_for_routes_(memory_for_routes(spec.memory_max_bytes)) {}
+
+void HostedTenants::take_settings(const TenantSettings& settings) {
+  const auto id = TenantId::parse(settings.tenant_id.valid() ? settings.tenant_id.view() : "");
+  if (!id || !validate_settings(settings)) {
+    return shared_.log.write(LogLevel::error, "settings of no tenant ignored");
+  }
+  announced_ = settings;
+  const auto found = rooms_.find(*id);
+  if (found == rooms_.end()) return;
+  found->second.settings = settings;
+  if (found->second.state == State::open) found->second.tenant->apply_settings(settings);
+}
+
+void HostedTenants::refuse(const Attach& request, const UniqueFd& socket, ErrorCode code,
+                           std::string message) {
+  Error error;
+  error.code = code;
+  error.message = std::move(message);
+  if (code == ErrorCode::unavailable || code == ErrorCode::resource_exhausted) {
+    error.retry_after_ms = 100;
+  }
+  attachments_.refuse(request, socket, error);
+}
+
+void HostedTenants::attach(const Attach& request, UniqueFd socket) {
+  const auto id = TenantId::parse(request.tenant_id.valid() ? request.tenant_id.view() : "");
+  if (!id || !spec_.shards.has(shard_of(id->view(), spec_.shard_count))) {
+    return refuse(request, socket, ErrorCode::permission_denied,
+                  "this worker does not serve the tenant");
+  }
+  auto place = rooms_.find(*id);
+  if (place == rooms_.end()) {
+    if (announced_.tenant_id.view() != id->view()) {
+      return refuse(request, socket, ErrorCode::internal, "the tenant's settings are not known");
+    }
+    place = rooms_.emplace(*id, Room{}).first;
+    place->second.settings = announced_;
+    begin_opening(*id, place->second);
+  }
+  Room& room = place->second;
+  if (room.state == State::open) {
+    return attachments_.attach(request, std::move(socket), room.tenant->seat());
+  }
+  if (room.waiting.size() >= max_waiting) {
+    return refuse(request, socket, ErrorCode::resource_exhausted,
+                  "too many clients wait for the tenant");
+  }
+  room.waiting.push_back({request, std::move(socket)});
+}
+
+void HostedTenants::begin_opening(const TenantId& id, Room& room) {
+  room.state = State::opening;
+  room.tenant = std::make_shared<HostedTenant>(id, room.settings, spec_.generation, shared_);
+  const Status submitted = shared_.edits.submit(
+      room.tenant.get(),
+      [this, tenant = room.tenant, settings = room.settings]() -> EditThread::Completion {
+        if (shared_.mark != nullptr) shared_.mark->editing(tenant->context().tenant());
+        auto data = std::make_shared<Result<TenantData>>(read(*tenant, settings));
+        if (shared_.mark != nullptr) shared_.mark->done_editing();
+        return [this, tenant, data] { finish_opening(tenant, std::move(*data)); };
+      });
+  if (!submitted) finish_opening(room.tenant, tl::unexpected(submitted.error()));
+}
+
+// Editor thread.
+Result<TenantData> HostedTenants::read(const HostedTenant& tenant, const TenantSettings& settings) {
+  const std::uint32_t shard = shard_of(tenant.context().tenant().view(), spec_.shard_count);
+  auto& file = files_[shard];
+  if (file == nullptr) {
+    auto opened = StoreFile::open(directory_ + '/' + shard_directory_name(shard) + "/routes.db");
+    if (!opened) return tl::unexpected(std::move(opened.error()));
+    file = std::move(*opened);
+  }
+  return TenantData::open_shared(tenant.context(), file, settings, encoders_);
+}
+
+void HostedTenants::finish_opening(const std::shared_ptr<HostedTenant>& tenant,
+                                   Result<TenantData> data) {
+  const auto place = rooms_.find(tenant->context().tenant());
+  if (place == rooms_.end() || place->second.tenant != tenant) return;
+  Room& room = place->second;
+  std::vector<Waiting> waiting = std::exchange(room.waiting, {});
+  if (!data && data.error().code == ErrorCode::unavailable) {
+    // Another worker holds the shard: it has moved, and that one is on its way out.
+    for (const Waiting& one : waiting) {
+      refuse(one.request, one.socket, ErrorCode::unavailable, data.error().message);
+    }
+    rooms_.erase(place);
+    return;
+  }
+  tenant->open(std::move(data), memory_for_routes_ / tenant_share);
+  if (room.state == State::opening) room.state = State::open;
+  if (room.settings != tenant->services().settings) tenant->apply_settings(room.settings);
+  expect_idle_work(tenant);
+  note_held(room);
+  for (Waiting& one : waiting) {
+    attachments_.attach(one.request, std::move(one.socket), tenant->seat());
+  }
+  if (room.state == State::closing) return close(room, room.reason);
+  make_room();
+}
+
+void HostedTenants::release(const TenantId& tenant, GoawayReason reason) {
+  const auto place = rooms_.find(tenant);
+  if (place == rooms_.end()) return;
+  for (const Waiting& one : std::exchange(place->second.waiting, {})) {
+    refuse(one.request, one.socket, ErrorCode::unavailable, "the tenant has changed");
+  }
+  const bool opening = place->second.state == State::opening;
+  place->second.state = State::closing;
+  place->second.reason = reason;
+  if (!opening) close(place->second, reason);
+}
+
+void HostedTenants::refuse_waiting() {
+  for (auto& [id, room] : rooms_) {
+    for (const Waiting& one : std::exchange(room.waiting, {})) {
+      refuse(one.request, one.socket, ErrorCode::unavailable, "the worker is going away");
+    }
+  }
+}
+
+void HostedTenants::close(Room& room, GoawayReason reason) {
+  room.state = State::closing;
+  const TenantId id = room.tenant->context().tenant();
+  attachments_.drain_seat(room.tenant->seat(), reason);
+  if (const auto place = rooms_.find(id); place != rooms_.end()) close_if_idle(place);
+}
+
+void HostedTenants::close_if_idle(Rooms::iterator place) {
+  Room& room = place->second;
+  HostedTenant& tenant = *room.tenant;
+  if (room.state != State::closing || tenant.seat().attachments > 0 || tenant.seat().queued ||
+      tenant.in_flight() > 0) {
+    return;
+  }
+  forget_held(room);
+  const WorkerCounters& counters = tenant.services().counters;
+  past_.requests += counters.requests;
+  past_.errors += counters.errors;
+  past_.attachments_refused += counters.attachments_refused;
+  past_.peer_faults += counters.peer_faults;
+  if (room.waiting.empty()) {
+    rooms_.erase(place);
+  } else {
+    begin_opening(tenant.context().tenant(), room);
+  }
+}
+
+void HostedTenants::on_left(TenantSeat& seat) {
+  const auto place = rooms_.find(seat.context.tenant());
+  if (place != rooms_.end()) close_if_idle(place);
+}
+
+void HostedTenants::on_job_done(HostedTenant& tenant) {
+  const auto place = rooms_.find(tenant.context().tenant());
+  if (place == rooms_.end() || place->second.tenant.get() != &tenant) return;
+  if (place->second.state == State::closing) return close_if_idle(place);
+  expect_idle_work(place->second.tenant);
+  note_held(place->second);
+  make_room();
+}
+
+void HostedTenants::note_held(Room& room) {
+  held_bytes_ -= room.held_bytes;
+  room.held_bytes = room.tenant->held_bytes();
+  held_bytes_ += room.held_bytes;
+  if (room.held_bytes >= largest_bytes_) {
+    largest_ = room.tenant.get();
+    largest_bytes_ = room.held_bytes;
+    if (shared_.mark != nullptr)
+      shared_.mark->largest(room.tenant->context().tenant(), largest_bytes_);
+  } else if (largest_ == room.tenant.get()) {
+    tell_largest();
+  }
+}
+
+void HostedTenants::forget_held(Room& room) {
+  held_bytes_ -= std::exchange(room.held_bytes, 0);
+  if (largest_ == room.tenant.get()) tell_largest();
+}
+
+void HostedTenants::tell_largest() {
+  largest_ = nullptr;
+  largest_bytes_ = 0;
+  for (const auto& [id, room] : rooms_) {
+    if (room.held_bytes <= largest_bytes_) continue;
+    largest_ = room.tenant.get();
+    largest_bytes_ = room.held_bytes;
+  }
+  if (largest_ != nullptr && shared_.mark != nullptr) {
+    shared_.mark->largest(largest_->context().tenant(), largest_bytes_);
+  }
+}
+
+// Who has waited longest for work goes first; those at work are told to come again.
+void HostedTenants::make_room() {
+  if (memory_for_routes_ == 0 || held_bytes_ <= memory_for_routes_) return;
+  std::vector<std::pair<std::uint64_t, TenantId>> by_use;
+  for (auto& [id, room] : rooms_) {
+    if (room.state == State::open) by_use.emplace_back(room.tenant->seat().last_used_ns, id);
+  }
+  std::sort(by_use.begin(), by_use.end());
+  if (!by_use.empty()) by_use.pop_back();  // somebody has just come for it
+  std::uint64_t left = held_bytes_;
+  for (const auto& [used, id] : by_use) {
+    if (left <= memory_for_routes_ / 8 * 7) break;
+    const auto place = rooms_.find(id);
+    if (place == rooms_.end() || place->second.tenant->in_flight() > 0) continue;
+    left -= place->second.held_bytes;
+    close(place->second, GoawayReason::sleeping);
+  }
+}
+
+void HostedTenants::expect_idle_work(const std::shared_ptr<HostedTenant>& tenant) {
+  const std::lock_guard lock(idle_mutex_);
+  idle_.insert_or_assign(tenant.get(), tenant);
+}
+
+EditThread::Idle HostedTenants::work_while_idle() {
+  std::shared_ptr<HostedTenant> tenant;
+  {
+    const std::lock_guard lock(idle_mutex_);
+    auto next = idle_.upper_bound(last_idle_);
+    if (next == idle_.end()) next = idle_.begin();
+    if (next == idle_.end()) return EditThread::Idle::nothing;
+    last_idle_ = next->first;
+    tenant = next->second.lock();
+    if (tenant == nullptr) idle_.erase(next);
+  }
+  if (tenant == nullptr) return EditThread::Idle::more;
+  const EditThread::Idle left = tenant->work_while_idle();
+  if (left != EditThread::Idle::nothing) return left;
+  const std::lock_guard lock(idle_mutex_);
+  idle_.erase(tenant.get());
+  return EditThread::Idle::more;
+}
+
+void HostedTenants::add_status(WorkerStatus& status) const {
+  status.requests += past_.requests;
+  status.errors += past_.errors;
+  status.attachments_refused += past_.attachments_refused + attachments_.refused();
+  status.peer_faults += past_.peer_faults;
+  for (const auto& [id, room] : rooms_) {
+    if (room.state == State::open) room.tenant->add_status(status);
+  }
+}
+
+}  // namespace tenantd
