@@ -96,6 +96,7 @@ TenantInfo tenant_info_of(const TenantRecord& record) {
   info.cpu_pressure = info.has_cpu_pressure ? record.cpu_pressure : 0;
   info.oom_deaths = record.oom_deaths;
   info.oom_peak_bytes = record.oom_peak_bytes;
+  info.worker_id = record.worker_id.view();
   return info;
 }
 

@@ -87,6 +87,7 @@ struct TenantRecord {
   FixedText<512>
       config_error{};  // the newest file is broken: where and why; the last good one runs
   FixedText<256> not_enforced{};  // comma-separated keys
+  FixedText<64> worker_id{};      // of a standard tenant: the pooled worker that has it
 };
 
 struct DaemonRecord {

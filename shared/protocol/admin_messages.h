@@ -65,6 +65,7 @@ struct TenantInfo {
   std::uint32_t cpu_pressure = 0;
   std::uint64_t oom_deaths = 0;      // since the supervisor started
   std::uint64_t oom_peak_bytes = 0;  // at the last of them
+  std::string worker_id;             // of a standard tenant: the pooled worker that has it
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -110,6 +111,7 @@ struct TenantInfo {
     visit("cpu_pressure", self.cpu_pressure);
     visit("oom_deaths", self.oom_deaths);
     visit("oom_peak_bytes", self.oom_peak_bytes);
+    visit("worker_id", self.worker_id, Bound{63});
   }
 };
 

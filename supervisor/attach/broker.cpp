@@ -134,6 +134,13 @@ void Broker::refuse_waiting(const TenantId& tenant, const Error& error) {
   }
 }
 
+std::vector<TenantId> Broker::waiting_tenants() const {
+  std::vector<TenantId> tenants;
+  tenants.reserve(waiting_.size());
+  for (const auto& [tenant, queue] : waiting_) tenants.push_back(tenant);
+  return tenants;
+}
+
 void Broker::arm_timer() {
   if (waiting_.empty()) return;
   std::uint64_t earliest = UINT64_MAX;

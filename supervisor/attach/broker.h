@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <map>
+#include <vector>
 
 #include "shared/contract/link.h"
 #include "shared/loop/loop.h"
@@ -49,6 +50,8 @@ class Broker {
   void flush(const TenantId& tenant);
   // It will not be for now: those who wait are told why.
   void refuse_waiting(const TenantId& tenant, const Error& error);
+  // Of those that somebody waits for.
+  [[nodiscard]] std::vector<TenantId> waiting_tenants() const;
   [[nodiscard]] std::size_t waiting() const noexcept { return waiting_count_; }
 
  private:

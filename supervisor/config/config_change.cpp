@@ -12,6 +12,14 @@ ConfigChange diff(const TenantConfig& old, const TenantConfig& now) {
     change.access |= row.applies == Applies::access;
     change.needs_new_worker |= row.applies == Applies::new_worker;
   }
+  // What a pooled worker divides among its tenants it is told once, at its start.
+  const bool pooled = old.pool || now.pool;
+  if (old.pool != now.pool ||
+      (pooled && (change.live_settings ||
+                  old.resources.memory_max_bytes != now.resources.memory_max_bytes))) {
+    change.any = true;
+    change.needs_new_worker = true;
+  }
   // The defaults of accepted keys can change with tenantd.toml alone.
   change.any |= old.not_enforced != now.not_enforced;
   return change;

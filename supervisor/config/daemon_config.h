@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "shared/contract/process_contract.h"
+#include "shared/contract/shards.h"
 #include "supervisor/config/diagnostics.h"
 #include "supervisor/config/field_spec.h"
 #include "supervisor/config/uid_range.h"
@@ -63,6 +64,21 @@ struct WorkerConfig {
   std::vector<std::string> library_paths;  // bound read-only into every worker's root
 };
 
+inline constexpr std::uint32_t max_pool_workers = 64;
+
+// The processes that standard tenants share.
+struct PoolConfig {
+  std::uint32_t workers = 0;  // 0: no standard tenant is run
+  std::uint32_t shards = 0;   // fixed once there is data
+  std::uint32_t cpu_millicores = 0;
+  std::uint32_t cpu_weight = 0;
+  std::uint64_t memory_max_bytes = 0;
+  std::uint32_t pids_max = 0;
+  std::uint32_t max_attachments = 0;
+  std::uint64_t max_shard_bytes = 0;
+  std::string problem;  // no key: why this host runs no standard tenant; found out at the start
+};
+
 struct HelloConfig {
   std::uint32_t max_per_second = 0;  // accepted connections of all users
   std::uint32_t max_per_second_per_uid = 0;
@@ -90,6 +106,7 @@ struct DaemonConfig {
   std::uint64_t drain_timeout_ms = 0;
   std::uint64_t orphan_grace_ms = 0;
   std::string admin_group;
+  std::string region;  // empty: data_residency is not enforced
   UidRange uid_range;
   RestartPolicyConfig restart;
   RemovalConfirmation removal_confirmation;
@@ -97,6 +114,7 @@ struct DaemonConfig {
   Ceilings ceilings;
   CgroupConfig cgroup;
   WorkerConfig worker;
+  PoolConfig pool;
   HelloConfig hello;
   std::vector<EncoderConfig> encoders;
   std::vector<PreparedEncoder> prepared_encoders;  // no key: filled in at the start

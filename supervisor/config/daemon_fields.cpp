@@ -83,6 +83,10 @@ void add_top(Rows& rows) {
     TENANTD_AT(admin_group)({.key = "admin_group", .type = text, .min = 1, .max = 32,
         .fallback = "\"tenantd\"", .applies = restart,
         .doc = "Members may use the administration; root always may. Need not exist."}),
+    TENANTD_AT(region)({.key = "region", .type = text, .max = 63, .fallback = "\"\"",
+        .example = "\"eu-west-1\"", .applies = restart,
+        .doc = "Where this host is. A tenant whose `data_residency` is another region is refused. "
+               "Empty: `data_residency` is not enforced."}),
     TENANTD_AT(encoders)({.key = "encoders", .type = encoder_tables, .max = 16,
         .example = "{ potion = { path = \"/usr/share/encoders/potion-base-2M\" } }",
         .applies = restart,
@@ -183,6 +187,37 @@ void add_host(Rows& rows) {
   });
 }
 
+void add_pool(Rows& rows) {
+  rows.insert(rows.end(), {
+    TENANTD_AT(pool.workers)({.section = "pool", .key = "workers", .type = integer,
+        .max = max_pool_workers, .fallback = "2", .applies = reload,
+        .doc = "Processes that the standard tenants share; they run while there is such a tenant. "
+               "0: standard tenants are refused. A change moves the fewest shards that it can."}),
+    TENANTD_AT(pool.shards)({.section = "pool", .key = "shards", .type = integer, .min = 1,
+        .max = max_shards, .fallback = "64", .applies = restart,
+        .doc = "Databases that the standard tenants' data is spread over. Fixed once the first "
+               "pooled worker has run."}),
+    TENANTD_AT(pool.cpu_millicores)({.section = "pool", .key = "cpu", .type = cpu, .min = 10,
+        .max = 1'024'000, .fallback = "\"200%\"", .applies = reload,
+        .doc = "CPU time of each pooled worker at most."}),
+    TENANTD_AT(pool.cpu_weight)({.section = "pool", .key = "cpu_weight", .type = integer, .min = 1,
+        .max = 10'000, .fallback = "100", .applies = reload,
+        .doc = "Share of CPU time of each pooled worker when tenants compete."}),
+    TENANTD_AT(pool.memory_max_bytes)({.section = "pool", .key = "memory_max", .type = size,
+        .min = 64ULL << 20U, .max = 1ULL << 40U, .fallback = "\"1G\"", .applies = reload,
+        .doc = "Memory of each pooled worker at most. A change replaces the workers."}),
+    TENANTD_AT(pool.pids_max)({.section = "pool", .key = "pids_max", .type = integer, .min = 4,
+        .max = 32'768, .fallback = "128", .applies = reload,
+        .doc = "Processes and threads of each pooled worker at most."}),
+    TENANTD_AT(pool.max_attachments)({.section = "pool", .key = "max_attachments",
+        .type = integer, .min = 1, .max = 65'536, .fallback = "4096", .applies = reload,
+        .doc = "Attachments of all tenants of one pooled worker. A change replaces the workers."}),
+    TENANTD_AT(pool.max_shard_bytes)({.section = "pool", .key = "max_shard_size", .type = size,
+        .min = 1ULL << 20U, .max = 1ULL << 50U, .fallback = "\"64G\"", .applies = reload,
+        .doc = "Size of one shard's database at most. A change replaces the workers."}),
+  });
+}
+
 // clang-format on
 
 }  // namespace
@@ -190,10 +225,11 @@ void add_host(Rows& rows) {
 std::span<const FieldSpec> daemon_fields() {
   static const Rows rows = [] {
     Rows all;
-    all.reserve(64);
+    all.reserve(96);
     add_top(all);
     add_policies(all);
     add_host(all);
+    add_pool(all);
     return all;
   }();
   return rows;

@@ -11,7 +11,7 @@ constexpr auto runs = Combination::runs;
 constexpr std::array<PlanRow, 3> rows = {{
     {Plan::standard,
      IsolationLevel::logical,
-     {unsupported, refused, refused},
+     {runs, refused, refused},
      "pooled workers shared with other tenants"},
     {Plan::premium,
      IsolationLevel::process,

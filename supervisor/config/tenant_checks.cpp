@@ -1,10 +1,17 @@
 #include "supervisor/config/tenant_checks.h"
 
+#include "supervisor/config/reserved_id.h"
+
 namespace tenantd {
 namespace {
 
 void check_id(const TenantConfig& config, const PlacedFields& fields, const TenantId& file_id,
               Diagnostics& diagnostics) {
+  if (is_reserved_id(file_id.view())) {
+    diagnostics.add({}, "id",
+                    "ids that begin with " + quoted(reserved_id_prefix) + " are tenantd's own",
+                    "rename the file");
+  }
   if (!fields.has("id") || config.id == file_id.view()) return;
   const std::string file_name = file_id.str() + ".toml";
   diagnostics.add(fields.place("id"), "id",
@@ -12,7 +19,13 @@ void check_id(const TenantConfig& config, const PlacedFields& fields, const Tena
                   "rename the file to <id>.toml, or leave the id out");
 }
 
-void check_plan(const TenantConfig& config, const PlacedFields& fields, Diagnostics& diagnostics) {
+// Why this host runs no standard tenant, if it does not.
+std::string pool_problem(const PoolConfig& pool) {
+  return pool.workers == 0 ? "there are no pooled workers" : pool.problem;
+}
+
+void check_plan(const TenantConfig& config, const PlacedFields& fields, const DaemonConfig& daemon,
+                Diagnostics& diagnostics) {
   if (!fields.has("plan")) return;  // reported as missing or wrong
   const IsolationLevel level = *config.isolation_level;
   const std::string pair = "plan " + quoted(plan_name(config.plan)) + " with isolation level " +
@@ -21,12 +34,19 @@ void check_plan(const TenantConfig& config, const PlacedFields& fields, Diagnost
   const Place place = fields.place(explicit_level ? "isolation_level" : "plan");
   const std::string field = explicit_level ? "isolation_level" : "plan";
   switch (combination(config.plan, level)) {
-    case Combination::runs:
+    case Combination::runs: {
+      if (config.plan != Plan::standard || pool_problem(daemon.pool).empty()) return;
+      diagnostics.add(place, field,
+                      pair + " cannot be run by this host: " + pool_problem(daemon.pool),
+                      "look at [pool] of tenantd.toml", ErrorCode::unsupported);
       return;
+    }
     case Combination::unsupported:
-      diagnostics.add(place, field, pair + " cannot be run by this version",
-                      "this version runs plan \"premium\" with isolation level \"process\"",
-                      ErrorCode::unsupported);
+      diagnostics.add(
+          place, field, pair + " cannot be run by this version",
+          "this version runs plan \"standard\" with isolation level \"logical\" and plan "
+          "\"premium\" with \"process\"",
+          ErrorCode::unsupported);
       return;
     case Combination::refused:
       diagnostics.add(place, field, pair + " is not offered",
@@ -34,6 +54,18 @@ void check_plan(const TenantConfig& config, const PlacedFields& fields, Diagnost
                           quoted(isolation_level_name(plan_row(config.plan).default_level)));
       return;
   }
+}
+
+void check_residency(const TenantConfig& config, const PlacedFields& fields,
+                     const DaemonConfig& daemon, Diagnostics& diagnostics) {
+  if (daemon.region.empty() || config.data_residency.empty() ||
+      config.data_residency == daemon.region) {
+    return;
+  }
+  diagnostics.add(fields.place("data_residency"), "data_residency",
+                  "the tenant's data must stay in " + quoted(config.data_residency) +
+                      ", and this host is in " + quoted(daemon.region),
+                  "run the tenant on a host there", ErrorCode::unsupported);
 }
 
 void check_contradictions(const TenantConfig& config, const PlacedFields& fields,
@@ -120,13 +152,19 @@ Place PlacedFields::place(std::string_view full_name) const {
   return {};
 }
 
-void check_enforcement(std::span<const ReadField> fields, const DaemonConfig& daemon,
+void check_enforcement(std::span<const ReadField> fields, const DaemonConfig& daemon, Plan plan,
                        Diagnostics& diagnostics, std::vector<std::string>& not_enforced) {
+  const bool standard = plan == Plan::standard;
   for (const ReadField& field : fields) {
     const FieldSpec& row = *field.row;
     const bool* const flag = std::get_if<bool>(&field.value);
-    if (row.enforcement == Enforcement::enforced || (flag != nullptr && !*flag)) continue;
     const std::string name = row.full_name();
+    if (standard && row.section == "resources") {
+      not_enforced.push_back(name);  // it has no process of its own
+      continue;
+    }
+    if (row.enforcement == Enforcement::enforced || (flag != nullptr && !*flag)) continue;
+    if (name == "data_residency" && !daemon.region.empty()) continue;
     if (row.enforcement == Enforcement::not_enforced || daemon.accepts_unenforced(row)) {
       not_enforced.push_back(name);
     } else {
@@ -141,7 +179,8 @@ void check_enforcement(std::span<const ReadField> fields, const DaemonConfig& da
 void check_tenant(const TenantConfig& config, const PlacedFields& fields, const TenantId& file_id,
                   const DaemonConfig& daemon, Diagnostics& diagnostics) {
   check_id(config, fields, file_id, diagnostics);
-  check_plan(config, fields, diagnostics);
+  check_plan(config, fields, daemon, diagnostics);
+  check_residency(config, fields, daemon, diagnostics);
   check_contradictions(config, fields, diagnostics);
   check_devices(config, fields, diagnostics);
   check_ceilings(config, fields, daemon.ceilings, diagnostics);

@@ -28,9 +28,9 @@ class PlacedFields {
   std::span<const ReadField> fields_;
 };
 
-// Keys that this version does not enforce: into `not_enforced`, or into the diagnostics if they
-// refuse the tenant. A boolean `false` asks for nothing.
-void check_enforcement(std::span<const ReadField> fields, const DaemonConfig& daemon,
+// Keys that this version does not enforce, or not for this plan: into `not_enforced`, or into the
+// diagnostics if they refuse the tenant. A boolean `false` asks for nothing.
+void check_enforcement(std::span<const ReadField> fields, const DaemonConfig& daemon, Plan plan,
                        Diagnostics& diagnostics, std::vector<std::string>& not_enforced);
 
 // The id, the plan's isolation level, contradictions and ceilings.

@@ -78,7 +78,7 @@ Checked<TenantConfig> parse_tenant_config(std::string_view text, const std::stri
 
   TenantConfig config = defaults_of(plan_of(fields));
   lower_to_ceilings(config.resources, daemon.ceilings);
-  check_enforcement(fields, daemon, diagnostics, config.not_enforced);
+  check_enforcement(fields, daemon, config.plan, diagnostics, config.not_enforced);
   for (ReadField& field : fields) field.row->store(&config, std::move(field.value));
   check_tenant(config, PlacedFields(fields), file_id, daemon, diagnostics);
   if (!diagnostics.empty()) return tl::unexpected(diagnostics.take());

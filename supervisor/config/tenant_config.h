@@ -13,6 +13,7 @@
 
 #include "shared/base/tenant_id.h"
 #include "shared/contract/resource_limits.h"
+#include "shared/contract/shards.h"
 #include "shared/contract/tenant_settings.h"
 #include "supervisor/config/account_resolver.h"
 #include "supervisor/config/diagnostics.h"
@@ -93,6 +94,14 @@ struct IntegrationConfig {
   std::string audit_backend;
 };
 
+// What makes a configuration that of a pooled worker, which no file asks for.
+struct PoolShare {
+  std::uint32_t shard_count = 0;  // in all
+  ShardSet shards;                // its own
+  bool has_encoders = false;      // those of tenantd.toml are mounted
+  friend bool operator==(const PoolShare&, const PoolShare&) = default;
+};
+
 struct TenantConfig {
   std::string id;    // valid, equal to the file's name
   std::string name;  // for people; the id if the file gives none
@@ -109,6 +118,7 @@ struct TenantConfig {
   SecurityConfig security;
   DatabaseConfig database;
   IntegrationConfig integrations;
+  std::optional<PoolShare> pool;  // no key: of tenantd's own pooled workers only
   // Keys the file sets that this version does not enforce, in the table's order.
   std::vector<std::string> not_enforced;
 };

@@ -56,7 +56,8 @@ void add_top(Rows& rows) {
         .doc = "How far the tenant is kept apart. See the matrix of plans."}),
     TENANTD_AT(data_residency)({.key = "data_residency", .type = text, .min = 1, .max = 63,
         .example = "\"us-east-1\"", .enforcement = refuse_unless_accepted, .applies = new_worker,
-        .doc = "The region that the tenant's data must not leave."}),
+        .doc = "The region that the tenant's data must not leave. Enforced where `region` of "
+               "tenantd.toml is set: another one refuses the tenant."}),
     TENANTD_AT(retention_days)({.key = "retention_days", .type = integer, .min = 1, .max = 36'500,
         .example = "90", .enforcement = not_enforced,
         .doc = "Days that data and records of the tenant are kept."}),

@@ -58,8 +58,9 @@ bool CommandQueue::begin(const Command& command) {
     begun_ = true;
     asked_ms_ = monotonic_ms();
     bool more = false;
-    for (const Tenant* tenant : page_of(command, more)) {
-      if (tenant->phase == Phase::running) tenant->worker->request_status();
+    // A pooled worker's numbers are shown as its own only: its tenants do not wait for them.
+    for (const Listed& one : page_of(command, more)) {
+      if (one.pooled == nullptr && one.runs()) one.tenant->worker->request_status();
     }
   }
   return statuses_fresh(command) || monotonic_ms() >= asked_ms_ + status_wait_ms;
@@ -68,28 +69,56 @@ bool CommandQueue::begin(const Command& command) {
 bool CommandQueue::statuses_fresh(const Command& command) const {
   bool more = false;
   const auto page = page_of(command, more);
-  return std::all_of(page.begin(), page.end(), [this](const Tenant* tenant) {
-    return tenant->phase != Phase::running || tenant->status_ms >= asked_ms_;
+  return std::all_of(page.begin(), page.end(), [this](const Listed& one) {
+    return one.pooled != nullptr || !one.runs() || one.tenant->status_ms >= asked_ms_;
   });
 }
 
-std::vector<const Tenant*> CommandQueue::page_of(const Command& command, bool& more) const {
-  std::vector<const Tenant*> page;
-  const auto& all = targets_.tenants.all();
+CommandQueue::Listed CommandQueue::listed(const TenantId& id, const PooledTenant& pooled) const {
+  return {id, targets_.pool_workers.entry_of(id), &pooled};
+}
+
+std::vector<CommandQueue::Listed> CommandQueue::page_of(const Command& command, bool& more) const {
+  std::vector<Listed> page;
+  const auto& own = targets_.tenants.all();
+  const auto& pooled = targets_.pooled.all();
   const auto id = TenantId::parse(command.tenant_id.view());
   if (command.verb == CommandVerb::show_tenant) {
-    if (id && all.contains(*id)) page.push_back(&all.at(*id));
+    const PooledTenant* const standard = id ? targets_.pooled.find(*id) : nullptr;
+    if (standard != nullptr) {
+      page.push_back(listed(*id, *standard));
+    } else if (id && own.contains(*id)) {
+      page.push_back({*id, &own.at(*id), nullptr});
+    }
     return page;
   }
   const std::size_t size = std::clamp<std::uint32_t>(command.page_size, 1, max_page);
-  for (auto it = id ? all.upper_bound(*id) : all.begin(); it != all.end(); ++it) {
+  auto next_own = id ? own.upper_bound(*id) : own.begin();
+  auto next_pooled = id ? pooled.upper_bound(*id) : pooled.begin();
+  while (next_own != own.end() || next_pooled != pooled.end()) {
     if (page.size() == size) {
       more = true;
       break;
     }
-    page.push_back(&it->second);
+    const bool take_own = next_pooled == pooled.end() ||
+                          (next_own != own.end() && next_own->first < next_pooled->first);
+    if (take_own) {
+      page.push_back({next_own->first, &next_own->second, nullptr});
+      ++next_own;
+    } else {
+      page.push_back(listed(next_pooled->first, next_pooled->second));
+      ++next_pooled;
+    }
   }
   return page;
+}
+
+TenantRecord CommandQueue::record_of(const Listed& one) const {
+  if (one.pooled == nullptr) {
+    return make_tenant_record(*one.tenant, monotonic_ms(), targets_.shared_uid());
+  }
+  return make_pooled_record(one.id, *one.pooled, targets_.pool_workers.worker_of(one.id),
+                            one.tenant, monotonic_ms(), targets_.shared_uid());
 }
 
 void CommandQueue::answer(const Command& command) {
@@ -119,10 +148,10 @@ void CommandQueue::answer_tenants(const Command& command) {
   if (command.verb == CommandVerb::show_tenant && page.empty()) {
     return finish(command, fail(ErrorCode::not_found, "no such tenant"));
   }
-  for (const Tenant* tenant : page) {
+  for (const Listed& one : page) {
     auto record = make_link_message<TenantRecord>(0);
     const LinkHeader header = record.header;
-    record = make_tenant_record(*tenant, monotonic_ms(), targets_.shared_uid());
+    record = record_of(one);
     record.header = header;
     record.command_id = command.command_id;
     answers_.tenant(record);
@@ -135,7 +164,19 @@ void CommandQueue::answer_tenants(const Command& command) {
 
 void CommandQueue::answer_one(const Command& command) {
   const auto id = TenantId::parse(command.tenant_id.view());
-  const Tenant* const tenant = id ? targets_.tenants.find(*id) : nullptr;
+  const bool pooled = id && targets_.pooled.find(*id) != nullptr;
+  if (pooled && command.verb == CommandVerb::restart_tenant) {
+    return finish(command,
+                  fail(ErrorCode::unsupported,
+                       "a standard tenant has no worker of its own; the one that it shares is " +
+                           targets_.pool_workers.worker_of(*id).str()));
+  }
+  const Tenant* const tenant = pooled ? targets_.pool_workers.entry_of(*id)
+                               : id   ? targets_.tenants.find(*id)
+                                      : nullptr;
+  if (pooled && tenant == nullptr) {
+    return finish(command, fail(ErrorCode::unavailable, "it has no worker now"));
+  }
   if (tenant == nullptr) return finish(command, fail(ErrorCode::not_found, "no such tenant"));
   if (command.verb == CommandVerb::restart_tenant) {
     return finish(command, targets_.tenants.restart(*id), "restarting");

@@ -11,6 +11,7 @@
 
 #include "shared/contract/control_link.h"
 #include "shared/loop/loop.h"
+#include "supervisor/pool/pooled_tenants.h"
 #include "supervisor/tenant/tenants.h"
 
 namespace tenantd {
@@ -18,6 +19,8 @@ namespace tenantd {
 // What commands reach, beside the tenants.
 struct CommandTargets {
   Tenants& tenants;
+  const PooledTenants& pooled;
+  const PoolWorkers& pool_workers;
   std::function<DaemonRecord()> daemon_record;
   std::function<void()> reload;
   std::function<std::size_t()> confirm_removal;  // how many tenants it removes
@@ -53,8 +56,18 @@ class CommandQueue {
   void answer_tenants(const Command& command);
   void answer_one(const Command& command);
   void finish(const Command& command, const Status& status, const std::string& message = {});
-  // The tenants that a list or show is about.
-  [[nodiscard]] std::vector<const Tenant*> page_of(const Command& command, bool& more) const;
+  // A tenant of either kind. `tenant`: with a worker of its own, or the pooled worker that has it,
+  // which may be null. `pooled`: null unless it is a standard tenant.
+  struct Listed {
+    TenantId id;
+    const Tenant* tenant = nullptr;
+    const PooledTenant* pooled = nullptr;
+    [[nodiscard]] bool runs() const { return tenant != nullptr && tenant->phase == Phase::running; }
+  };
+  [[nodiscard]] Listed listed(const TenantId& id, const PooledTenant& pooled) const;
+  // The tenants that a list or show is about, in the order of their ids.
+  [[nodiscard]] std::vector<Listed> page_of(const Command& command, bool& more) const;
+  [[nodiscard]] TenantRecord record_of(const Listed& one) const;
   [[nodiscard]] bool statuses_fresh(const Command& command) const;
 
   CommandTargets targets_;

@@ -7,7 +7,7 @@ namespace {
 
 void fill_config(const TenantConfig& config, TenantRecord& record) {
   record.name.assign_truncated(config.name);
-  record.plan.assign_truncated(plan_name(config.plan));
+  record.plan.assign_truncated(config.pool ? "pool" : plan_name(config.plan));
   if (config.isolation_level) {
     record.isolation_level.assign_truncated(isolation_level_name(*config.isolation_level));
   }
@@ -56,6 +56,38 @@ void fill_worker(const Tenant& tenant, const WorkerUsage& usage, std::uint64_t n
 }
 
 }  // namespace
+
+// What concerns the process as a whole (memory, time, numbers of requests) is not the tenant's.
+TenantRecord make_pooled_record(const TenantId& id, const PooledTenant& tenant,
+                                const TenantId& worker_id, const Tenant* worker,
+                                std::uint64_t now_ms, bool shared_uid) {
+  TenantRecord record;
+  (void)record.tenant_id.assign(id.view());  // a TenantId fits
+  (void)record.worker_id.assign(worker_id.view());
+  record.name.assign_truncated(tenant.name.empty() ? id.view() : tenant.name);
+  record.plan.assign_truncated(plan_name(Plan::standard));
+  record.isolation_level.assign_truncated(isolation_level_name(IsolationLevel::logical));
+  record.not_enforced.assign_truncated(tenant.not_enforced);
+  record.config_error.assign_truncated(tenant.config_error);
+  record.shared_uid = shared_uid ? 1 : 0;
+  record.memory_pressure = TenantRecord::pressure_unknown;
+  record.cpu_pressure = TenantRecord::pressure_unknown;
+  if (worker == nullptr) return record;
+  record.state = tenant_state(worker->phase);
+  record.generation = worker->generation;
+  record.restarts = worker->deaths;
+  record.reason.assign_truncated(worker->reason);
+  if (worker->phase == Phase::backoff) {
+    record.retry_in_ms = worker->deadline_ms - std::min(now_ms, worker->deadline_ms);
+  }
+  if (!worker->worker) return record;
+  record.pid = worker->worker->pid();
+  record.uid = worker->worker->uid();
+  record.uptime_ms = now_ms - std::min(now_ms, worker->launched_ms);
+  record.applied_layers = worker->worker->applied_layers().bits();
+  record.missing_layers = worker->worker->missing_layers().bits();
+  return record;
+}
 
 TenantRecord make_tenant_record(const Tenant& tenant, std::uint64_t now_ms, bool shared_uid) {
   TenantRecord record;

@@ -49,14 +49,22 @@ Daemon::Daemon(DaemonParts parts)
                 }},
       workforce_(services_, parts_.launcher, uids_of(parts_), parts_.paths),
       tenants_(*this, TenantPolicy::from(parts_.config), std::random_device{}()),
+      pool_workers_(tenants_, parts_.config),
+      pooled_(*this, pool_workers_,
+              [this](std::uint64_t files) {
+                tell(EventType::config_applied, {}, 0, 0,
+                     "and " + std::to_string(files) + " more files of standard tenants");
+              }),
       broker_(parts_.loop, *this, operators_of(parts_), counters_),
       reception_(parts_.loop, parts_.config.hello, parts_.config.hello_timeout_ms, counters_,
                  [this](UniqueFd connection, const CheckedHello& hello, const PeerIdentity& peer) {
                    broker_.on_hello(std::move(connection), hello, peer);
                  }),
       control_(control_services(), command_targets(), parts_.config, last_control_generation()),
-      directory_(parts_.loop, parts_.config, parts_.accounts, tenants_, directory_callbacks()),
+      directory_(parts_.loop, parts_.config, parts_.accounts, tenants_, pooled_,
+                 directory_callbacks()),
       alarm_(parts_.loop),
+      pool_timer_(parts_.loop),
       finish_(parts_.loop) {
   services_.events = &tenants_;
   workforce_.configure(parts_.config);
@@ -85,6 +93,8 @@ ControlServices Daemon::control_services() {
 
 CommandTargets Daemon::command_targets() {
   return {tenants_,
+          pooled_,
+          pool_workers_,
           [this] { return daemon_record(); },
           [this] { reload(); },
           [this] { return directory_.confirm_removal(); },
@@ -103,6 +113,9 @@ TenantDirectoryCallbacks Daemon::directory_callbacks() {
           [this](const std::string& problem) {
             parts_.log.warning(problem.empty() ? "the tenants directory can be read again"
                                                : "tenants directory: " + problem);
+          },
+          [this](const TenantId& id, const std::string& why) {
+            tell(EventType::config_rejected, id.view(), 0, 0, why);
           }};
 }
 
@@ -119,6 +132,7 @@ std::uint64_t Daemon::last_control_generation() const {
 Status Daemon::start() {
   tell(EventType::supervisor_started, {}, ::getpid(), 0, TENANTD_VERSION);
   prepare_encoders();
+  check_pool();
   adopt_survivors();
   if (Status opened = open_registration(); !opened) return opened;
   control_.start();
@@ -134,6 +148,13 @@ void Daemon::prepare_encoders() {
                      });
   parts_.config.prepared_encoders = store.prepare(parts_.config.encoders);
   workforce_.configure(parts_.config);
+}
+
+void Daemon::check_pool() {
+  const Status same = check_shard_count(parts_.config.state_dir, parts_.config.pool.shards);
+  if (same) return;
+  parts_.config.pool.problem = same.error().message;
+  parts_.log.error("no standard tenant can run: " + same.error().describe());
 }
 
 void Daemon::adopt_survivors() {
@@ -182,7 +203,8 @@ void Daemon::on_first_scan() {
     parts_.log.error("clients' socket: " + opened.error().describe());
     return stop();
   }
-  parts_.log.info("ready: " + std::to_string(tenants_.all().size()) + " tenants");
+  pool_workers_.all_files_read();
+  parts_.log.info("ready: " + std::to_string(known_tenants()) + " tenants");
   notify_service_manager("READY=1");
 }
 
@@ -215,6 +237,9 @@ void Daemon::apply_reloadable(const DaemonConfig& fresh) {
   merged.admin_group = old.admin_group;
   merged.uid_range = old.uid_range;
   merged.cgroup = old.cgroup;
+  merged.region = old.region;
+  merged.pool.shards = old.pool.shards;
+  merged.pool.problem = old.pool.problem;
   merged.encoders = old.encoders;
   merged.prepared_encoders = old.prepared_encoders;
   merged.log.format = old.log.format;
@@ -224,6 +249,7 @@ void Daemon::apply_reloadable(const DaemonConfig& fresh) {
   tenants_.set_policy(TenantPolicy::from(parts_.config));
   reception_.configure(parts_.config.hello, parts_.config.hello_timeout_ms);
   control_.configure(parts_.config);
+  pool_workers_.configure();
   if (!parts_.options.log_level) parts_.log.set_level(parts_.config.log.level);
 }
 

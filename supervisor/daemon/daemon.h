@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "supervisor/attach/broker.h"
 #include "supervisor/attach/listener.h"
@@ -14,6 +15,7 @@
 #include "supervisor/daemon/options.h"
 #include "supervisor/daemon/tenant_directory.h"
 #include "supervisor/log/log.h"
+#include "supervisor/pool/pooled_tenants.h"
 #include "supervisor/process/registration.h"
 #include "supervisor/process/workforce.h"
 
@@ -55,6 +57,7 @@ class Daemon final : public TenantHost, public AttachTargets {
                const std::string& detail) override;
   void worker_ready(const TenantId& tenant) override;
   void worker_unavailable(const TenantId& tenant, const Error& error) override;
+  void worker_gone(const TenantId& tenant) override;
   void impossible(const TenantId& tenant, const std::string& what) override;
 
   // AttachTargets
@@ -69,6 +72,12 @@ class Daemon final : public TenantHost, public AttachTargets {
   [[nodiscard]] CommandTargets command_targets();
   [[nodiscard]] TenantDirectoryCallbacks directory_callbacks();
   void prepare_encoders();
+  void check_pool();
+  // Moves shards as far as it can be done now, and wakes who has clients that wait.
+  void reconcile_pool();
+  // Those whose shard the pooled worker is to have, of `tenants`.
+  [[nodiscard]] std::vector<TenantId> tenants_of(const TenantId& pool_worker,
+                                                 std::vector<TenantId> tenants) const;
   void adopt_survivors();
   [[nodiscard]] std::uint64_t last_control_generation() const;
   [[nodiscard]] Status open_registration();
@@ -83,6 +92,7 @@ class Daemon final : public TenantHost, public AttachTargets {
                       std::string_view line, std::uint64_t suppressed);
   void tell(EventType type, std::string_view tenant, pid_t pid, std::uint64_t generation,
             const std::string& detail);
+  [[nodiscard]] std::size_t known_tenants() const;
   [[nodiscard]] DaemonRecord daemon_record() const;
   [[nodiscard]] Result<PostureRecord> posture_of(const Tenant& tenant) const;
   void apply_reloadable(const DaemonConfig& fresh);
@@ -96,6 +106,8 @@ class Daemon final : public TenantHost, public AttachTargets {
   WorkerServices services_;
   Workforce workforce_;
   Tenants tenants_;
+  PoolWorkers pool_workers_;
+  PooledTenants pooled_;
   HelloCounters counters_;
   Broker broker_;
   HelloReception reception_;
@@ -104,6 +116,7 @@ class Daemon final : public TenantHost, public AttachTargets {
   std::unique_ptr<Listener> clients_;
   std::unique_ptr<Registration> registration_;
   Timer alarm_;
+  Timer pool_timer_;
   Timer finish_;
   bool stopping_ = false;
   bool control_gone_ = false;

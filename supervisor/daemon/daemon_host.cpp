@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "shared/base/clock.h"
+#include "supervisor/config/reserved_id.h"
 #include "supervisor/daemon/daemon.h"
 #include "supervisor/launch/posture.h"
 
@@ -113,10 +114,41 @@ void Daemon::on_worker_line(const TenantId& tenant, pid_t pid, std::uint64_t gen
   control_.send_line(message);
 }
 
-void Daemon::worker_ready(const TenantId& tenant) { broker_.flush(tenant); }
+void Daemon::worker_ready(const TenantId& tenant) {
+  if (!is_reserved_id(tenant.view())) return broker_.flush(tenant);
+  for (const TenantId& id : tenants_of(tenant, broker_.waiting_tenants())) broker_.flush(id);
+}
 
 void Daemon::worker_unavailable(const TenantId& tenant, const Error& error) {
-  broker_.refuse_waiting(tenant, error);
+  if (!is_reserved_id(tenant.view())) return broker_.refuse_waiting(tenant, error);
+  for (const TenantId& id : tenants_of(tenant, broker_.waiting_tenants())) {
+    Error about = error;
+    about.tenant = id.str();
+    broker_.refuse_waiting(id, about);
+  }
+}
+
+// Not here: the tenants are in the middle of a step.
+void Daemon::worker_gone(const TenantId& tenant) {
+  if (!is_reserved_id(tenant.view()) || stopping_) return;
+  pool_timer_.start(0, [this] { reconcile_pool(); });
+}
+
+void Daemon::reconcile_pool() {
+  pool_workers_.reconcile();
+  for (const TenantId& id : broker_.waiting_tenants()) {
+    if (pooled_.find(id) == nullptr) continue;
+    const auto readiness = pool_workers_.request(id);
+    if (readiness && *readiness == Tenants::Readiness::now) broker_.flush(id);
+  }
+}
+
+std::vector<TenantId> Daemon::tenants_of(const TenantId& pool_worker,
+                                         std::vector<TenantId> tenants) const {
+  std::erase_if(tenants, [&](const TenantId& id) {
+    return pooled_.find(id) == nullptr || pool_workers_.worker_of(id) != pool_worker;
+  });
+  return tenants;
 }
 
 void Daemon::impossible(const TenantId& tenant, const std::string& what) {
@@ -124,6 +156,8 @@ void Daemon::impossible(const TenantId& tenant, const std::string& what) {
 }
 
 const AccessConfig* Daemon::access_of(const TenantId& tenant) {
+  if (is_reserved_id(tenant.view())) return nullptr;  // nobody is a client of a pooled worker
+  if (const PooledTenant* const pooled = pooled_.find(tenant)) return &pooled->access;
   const Tenant* const found = tenants_.find(tenant);
   const bool exists =
       found != nullptr && found->config != nullptr && found->phase != Phase::stopping;
@@ -131,15 +165,22 @@ const AccessConfig* Daemon::access_of(const TenantId& tenant) {
 }
 
 Result<AttachTargets::Readiness> Daemon::request_worker(const TenantId& tenant) {
-  const auto readiness = tenants_.request_worker(tenant);
+  const auto readiness = pooled_.find(tenant) != nullptr ? pool_workers_.request(tenant)
+                                                         : tenants_.request_worker(tenant);
   if (!readiness) return tl::unexpected(readiness.error());
   return *readiness == Tenants::Readiness::now ? Readiness::now : Readiness::wait;
 }
 
 Status Daemon::hand_to_worker(const TenantId& tenant, Attach attach, UniqueFd socket) {
-  const Tenant* const found = tenants_.find(tenant);
-  if (found == nullptr || found->phase != Phase::running) {
+  const PooledTenant* const pooled = pooled_.find(tenant);
+  const Tenant* const found =
+      pooled != nullptr ? pool_workers_.entry_of(tenant) : tenants_.find(tenant);
+  if (found == nullptr || found->phase != Phase::running ||
+      (pooled != nullptr && pool_workers_.holder_of(tenant) != found->worker.get())) {
     return fail(ErrorCode::unavailable, "the worker does not run");
+  }
+  if (pooled != nullptr) {
+    return found->worker->attach_tenant(pooled->settings, attach, std::move(socket));
   }
   return found->worker->attach(attach, std::move(socket));
 }
@@ -183,13 +224,20 @@ bool Daemon::register_worker(const PeerCredentials& peer, const WorkerHello& hel
   return true;
 }
 
+// Those with a file: pooled workers are not counted.
+std::size_t Daemon::known_tenants() const {
+  const auto own = std::count_if(tenants_.all().begin(), tenants_.all().end(),
+                                 [](const auto& one) { return !is_reserved_id(one.first.view()); });
+  return pooled_.all().size() + static_cast<std::size_t>(own);
+}
+
 LayerSet Daemon::missing_layers() const {
   return LayerSet::all().without(parts_.launcher.host().available);
 }
 
 DaemonRecord Daemon::daemon_record() const {
   DaemonRecord record;
-  record.tenants = tenants_.all().size();
+  record.tenants = known_tenants();
   record.running = tenants_.running();
   record.uptime_ms = now_ms() - started_ms_;
   record.hellos = counters_.hellos;

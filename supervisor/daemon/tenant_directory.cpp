@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "shared/base/clock.h"
+#include "supervisor/config/reserved_id.h"
 #include "supervisor/config/secure_file.h"
 #include "supervisor/config/tenant_file_name.h"
+#include "supervisor/launch/data_directory.h"
 
 namespace tenantd {
 namespace {
@@ -21,10 +23,11 @@ std::string summary(const std::vector<Error>& errors) {
 
 TenantDirectory::TenantDirectory(Loop& loop, const DaemonConfig& config,
                                  const AccountResolver& accounts, Tenants& tenants,
-                                 TenantDirectoryCallbacks callbacks)
+                                 PooledTenants& pooled, TenantDirectoryCallbacks callbacks)
     : config_(config),
       accounts_(accounts),
       tenants_(tenants),
+      pooled_(pooled),
       callbacks_(std::move(callbacks)),
       watch_(loop, config.tenants_dir,
              {.is_wanted = [](std::string_view name) { return is_tenant_file_name(name); },
@@ -68,11 +71,40 @@ void TenantDirectory::read_file(const std::string& name) {
   held_.erase(*id);
   if (!open_directory()) return;  // told again when the directory's mode or owner changes
   auto config = load_tenant_config(directory_.get(), config_.tenants_dir, *id, config_, accounts_);
-  if (config) return tenants_.apply_file(*id, std::move(*config));
+  if (config) return apply(*id, std::move(*config));
   const ErrorCode code = config.error().front().code;
   if (code == ErrorCode::unavailable) return watch_.recheck(name);
   if (code == ErrorCode::not_found) return;  // gone again: an event follows
-  tenants_.reject_file(*id, summary(config.error()));
+  reject(*id, summary(config.error()));
+}
+
+void TenantDirectory::apply(const TenantId& id, TenantConfig config) {
+  const bool is_pooled = pooled_.find(id) != nullptr;
+  if (config.plan != Plan::standard) {
+    if (is_pooled) {
+      return reject(id, "plan: a standard tenant cannot become \"" +
+                            std::string(plan_name(config.plan)) +
+                            "\" in this version: its data is in the pool");
+    }
+    return tenants_.apply_file(id, std::move(config));
+  }
+  if (!is_pooled && (has_own_data(id) || !tenants_.forget_invalid(id))) {
+    return reject(id,
+                  "plan: a tenant with data of its own cannot become \"standard\" in this "
+                  "version");
+  }
+  pooled_.apply_file(id, config);
+}
+
+void TenantDirectory::reject(const TenantId& id, const std::string& why) {
+  if (is_reserved_id(id.view())) return callbacks_.on_reserved(id, why);
+  if (pooled_.find(id) != nullptr) return pooled_.reject_file(id, why);
+  tenants_.reject_file(id, why);
+}
+
+// A worker of its own has run for it once, if not now.
+bool TenantDirectory::has_own_data(const TenantId& id) const {
+  return ::access(data_directory_path(config_.state_dir, id).c_str(), F_OK) == 0;
 }
 
 void TenantDirectory::settle(const std::vector<std::string>& removed) {
@@ -92,7 +124,7 @@ void TenantDirectory::settle(const std::vector<std::string>& removed) {
       recent_removals_ms_.pop_front();
     }
     const std::size_t together = recent_removals_ms_.size() + held_.size() + gone.size();
-    const std::size_t total = tenants_.all().size() + recent_removals_ms_.size();
+    const std::size_t total = known_tenants() + recent_removals_ms_.size();
     if (config_.removal_confirmation.needed(together, total)) {
       held_.merge(gone);
       callbacks_.on_removal_held(held_.size());
@@ -101,17 +133,26 @@ void TenantDirectory::settle(const std::vector<std::string>& removed) {
       remove_all(gone);
     }
   }
+  pooled_.settle();
   first_scan_done();
+}
+
+std::size_t TenantDirectory::known_tenants() const {
+  return tenants_.all().size() + pooled_.all().size();
 }
 
 void TenantDirectory::add_unseen(std::set<TenantId>& gone) const {
   for (const auto& [id, tenant] : tenants_.all()) {
-    if (!present_.contains(id)) gone.insert(id);
+    if (!present_.contains(id) && !is_reserved_id(id.view())) gone.insert(id);
   }
 }
 
 void TenantDirectory::remove_all(const std::set<TenantId>& tenants) {
-  for (const TenantId& id : tenants) tenants_.remove_file(id);
+  for (const TenantId& id : tenants) {
+    if (is_reserved_id(id.view())) continue;
+    pooled_.remove_file(id);
+    tenants_.remove_file(id);
+  }
 }
 
 std::size_t TenantDirectory::confirm_removal() {

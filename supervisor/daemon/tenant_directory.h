@@ -1,4 +1,5 @@
-// From the tenants directory to the tenants: reads what changed, and holds back a mass removal.
+// From the tenants directory to the tenants, each with those of its kind: reads what changed, and
+// holds back a mass removal.
 //
 // Runs in: supervisor. Files may hold anything; the directory may vanish, be swapped or be emptied
 // by accident: none of that stops a tenant that runs.
@@ -11,6 +12,7 @@
 
 #include "supervisor/config/daemon_config.h"
 #include "supervisor/config/tenant_config.h"
+#include "supervisor/pool/pooled_tenants.h"
 #include "supervisor/tenant/tenants.h"
 #include "supervisor/watch/directory_watch.h"
 
@@ -20,6 +22,8 @@ struct TenantDirectoryCallbacks {
   std::function<void()> on_first_scan;  // once: the directory was read, or cannot be
   std::function<void(std::size_t count)> on_removal_held;
   std::function<void(const std::string& problem)> on_problem;  // empty: solved
+  // A file of a name that is tenantd's own.
+  std::function<void(const TenantId& id, const std::string& why)> on_reserved;
 };
 
 class TenantDirectory {
@@ -28,7 +32,7 @@ class TenantDirectory {
   static constexpr std::uint64_t removal_window_ms = 2000;
 
   TenantDirectory(Loop& loop, const DaemonConfig& config, const AccountResolver& accounts,
-                  Tenants& tenants, TenantDirectoryCallbacks callbacks);
+                  Tenants& tenants, PooledTenants& pooled, TenantDirectoryCallbacks callbacks);
 
   // Reads the directory; `all`: unchanged files, too (ceilings may have changed).
   void rescan(bool all);
@@ -40,6 +44,11 @@ class TenantDirectory {
 
  private:
   void read_file(const std::string& name);
+  // To the registry of its plan; a change of plan is refused while data lies with the other.
+  void apply(const TenantId& id, TenantConfig config);
+  void reject(const TenantId& id, const std::string& why);
+  [[nodiscard]] bool has_own_data(const TenantId& id) const;
+  [[nodiscard]] std::size_t known_tenants() const;
   void settle(const std::vector<std::string>& removed);
   void remove_all(const std::set<TenantId>& tenants);
   // Survivors whose file went while no supervisor looked.
@@ -51,6 +60,7 @@ class TenantDirectory {
   const DaemonConfig& config_;
   const AccountResolver& accounts_;
   Tenants& tenants_;
+  PooledTenants& pooled_;
   TenantDirectoryCallbacks callbacks_;
   std::string problem_;
   UniqueFd directory_;  // checked; kept for one batch

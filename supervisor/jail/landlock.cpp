@@ -56,15 +56,33 @@ Status allow_beneath(int ruleset, int parent, std::uint64_t access) {
   return {};
 }
 
-// As the program's user, who will own them.
+// As the program's user, who will own it.
+Status make_file(int directory, const std::string& name) {
+  const UniqueFd file(::openat(directory, name.c_str(),
+                               O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+  return file ? Status{} : Status(fail_errno("create data file " + name, errno));
+}
+
 Status make_data_files(const LaunchSpec& spec, int directory) {
-  for (std::size_t i = 0; i < spec.data_file_count; ++i) {
-    const std::string name(spec.data_files[i].view());
-    const UniqueFd file(::openat(directory, name.c_str(),
-                                 O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
-    if (!file) return fail_errno("create data file " + name, errno);
+  Status made;
+  for (std::size_t i = 0; made && i < spec.data_file_count; ++i) {
+    made = make_file(directory, std::string(spec.data_files[i].view()));
   }
-  return {};
+  return made;
+}
+
+// Its shards' directories are there: the supervisor has made or moved them.
+Status make_pool_files(const LaunchSpec& spec, int directory) {
+  Status made = make_file(directory, std::string(running_file_name));
+  for (std::uint32_t shard = 0; made && shard < spec.shard_count; ++shard) {
+    if (!spec.shards.has(shard)) continue;
+    const std::string name = shard_directory_name(shard);
+    const UniqueFd opened(
+        ::openat(directory, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!opened) return fail_errno("open shard " + name, errno);
+    made = make_data_files(spec, opened.get());
+  }
+  return made;
 }
 
 Status allow_mount(int ruleset, const LaunchSpec& spec, const MountSpec& mount,
@@ -78,7 +96,9 @@ Status allow_mount(int ruleset, const LaunchSpec& spec, const MountSpec& mount,
   std::uint64_t access = executable_tree;
   if (scratch) access = writable_tree;
   if (mount.kind == MountSpec::Kind::data_bind) {
-    if (auto made = make_data_files(spec, parent.get()); !made) return made;
+    const Status made = spec.shard_count > 0 ? make_pool_files(spec, parent.get())
+                                             : make_data_files(spec, parent.get());
+    if (!made) return made;
     access = spec.data_file_count > 0 ? complete_tree : writable_tree;
   }
   if (mount.target.view() == encoders_path) access = readable_tree;

@@ -41,6 +41,20 @@ Status check_data_files(const LaunchSpec& spec) {
   return {};
 }
 
+// A worker without a shard has nothing to do, and one of a pool keeps no other files.
+Status check_shards(const LaunchSpec& spec) {
+  if (spec.shard_count > max_shards) return refuse("launch spec: too many shards");
+  for (std::uint32_t shard = spec.shard_count; shard < max_shards; ++shard) {
+    if (spec.shards.has(shard)) return refuse("launch spec: a shard that is none");
+  }
+  if (spec.shard_count == 0) return {};
+  if (spec.kind != ProgramKind::worker) return refuse("launch spec: shards of no worker");
+  if (spec.shards.empty() || spec.data_file_count == 0) {
+    return refuse("launch spec: a pooled worker without shards or files");
+  }
+  return {};
+}
+
 }  // namespace
 
 bool is_plain_absolute_path(std::string_view path) noexcept {
@@ -78,7 +92,8 @@ Status check_launch_spec(const LaunchSpec& spec) {
   for (std::size_t i = 0; i < spec.mount_count; ++i) {
     if (auto checked = check_mount(spec.mounts[i], i); !checked) return checked;
   }
-  return check_data_files(spec);
+  if (auto checked = check_data_files(spec); !checked) return checked;
+  return check_shards(spec);
 }
 
 bool is_library(const MountSpec& mount) noexcept {

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <span>
 #include <string>
 
 #include "shared/base/error.h"
@@ -23,8 +24,8 @@ class UidAllocator {
   [[nodiscard]] bool privileged() const noexcept { return privileged_; }
   [[nodiscard]] uid_t control_uid() const noexcept;
   [[nodiscard]] bool may_own(uid_t uid) const noexcept;
-  // The lowest uid that owns no directory below `tenants_directory`. Errors: resource_exhausted.
-  [[nodiscard]] Result<uid_t> lowest_free(const std::string& tenants_directory) const;
+  // The lowest uid that owns nothing right below `directories`. Errors: resource_exhausted.
+  [[nodiscard]] Result<uid_t> lowest_free(std::span<const std::string> directories) const;
 
  private:
   uid_t first_;

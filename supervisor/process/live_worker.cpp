@@ -168,6 +168,27 @@ void LiveWorker::drain(DrainReason reason, std::uint32_t timeout_ms) {
   (void)process_->send(message);  // a worker that cannot be told is killed at the deadline
 }
 
+Status LiveWorker::attach_tenant(const TenantSettings& settings, Attach attach, UniqueFd socket) {
+  auto message = make_link_message<Settings>(record_.generation);
+  message.settings = settings;
+  if (Status sent = process_->send(message); !sent) return sent;
+  return this->attach(attach, std::move(socket));
+}
+
+// A sleeping worker's tenants learn it with their next attachment.
+void LiveWorker::update_tenant(const TenantSettings& settings) {
+  auto message = make_link_message<Settings>(record_.generation);
+  message.settings = settings;
+  if (process_->linked() && !process_->send(message)) misbehaved("it does not read its link");
+}
+
+void LiveWorker::release_tenant(const TenantId& tenant, DrainReason reason) {
+  auto message = make_link_message<ReleaseTenant>(record_.generation);
+  message.reason = reason;
+  (void)message.tenant_id.assign(tenant.view());  // a TenantId fits
+  if (process_->linked() && !process_->send(message)) misbehaved("it does not read its link");
+}
+
 void LiveWorker::update_settings(const TenantSettings& settings) {
   auto message = make_link_message<Settings>(record_.generation);
   message.settings = settings;

@@ -59,6 +59,7 @@ class LiveWorker final : public Worker {
   [[nodiscard]] LayerSet applied_layers() const override { return record_.applied; }
   [[nodiscard]] LayerSet missing_layers() const override { return record_.missing; }
   [[nodiscard]] bool outdated_by(const TenantConfig& config) const override;
+  [[nodiscard]] ShardSet shards() const override { return record_.shards; }
   [[nodiscard]] WorkerUsage usage() const override;
   void drain(DrainReason reason, std::uint32_t timeout_ms) override;
   void kill() override { process_->kill(); }
@@ -66,6 +67,10 @@ class LiveWorker final : public Worker {
   [[nodiscard]] Status apply_limits(const ResourceLimits& limits) override;
   [[nodiscard]] Status attach(Attach attach, UniqueFd socket) override;
   void request_status() override;
+  [[nodiscard]] Status attach_tenant(const TenantSettings& settings, Attach attach,
+                                     UniqueFd socket) override;
+  void update_tenant(const TenantSettings& settings) override;
+  void release_tenant(const TenantId& tenant, DrainReason reason) override;
 
  private:
   LiveWorker(const WorkerServices& services, RunRecord record);

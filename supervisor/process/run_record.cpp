@@ -27,6 +27,32 @@ bool parse_number(std::string_view text, Number& out) {
   return true;
 }
 
+// A set of shards as hexadecimal digits, the first digit for shards 0 to 3.
+std::string shards_text(const ShardSet& shards) {
+  static constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  for (std::uint32_t first = 0; first < max_shards; first += 4) {
+    unsigned digit = 0;
+    for (unsigned i = 0; i < 4; ++i) digit |= (shards.has(first + i) ? 1U : 0U) << i;
+    text += digits[digit];
+  }
+  text.erase(text.find_last_not_of('0') + 1);
+  return text;
+}
+
+bool parse_shards(std::string_view text, ShardSet& out) {
+  if (text.size() > max_shards / 4) return false;
+  for (std::uint32_t i = 0; i < text.size(); ++i) {
+    unsigned digit = 0;
+    const auto parsed = std::from_chars(&text[i], &text[i] + 1, digit, 16);
+    if (parsed.ec != std::errc{}) return false;
+    for (unsigned bit = 0; bit < 4; ++bit) {
+      if ((digit >> bit & 1U) != 0) out.add(4 * i + bit);
+    }
+  }
+  return true;
+}
+
 using Lines = std::map<std::string_view, std::string_view>;
 
 Lines split_lines(std::string_view text) {
@@ -57,6 +83,7 @@ std::string encode_record(const RunRecord& record) {
   line("applied", std::to_string(record.applied.bits()));
   line("missing", std::to_string(record.missing.bits()));
   line("fingerprint", record.fingerprint);
+  if (!record.shards.empty()) line("shards", shards_text(record.shards));
   return text;
 }
 
@@ -72,7 +99,7 @@ Result<RunRecord> decode_record(std::string_view text) {
   if (value("version") != version) return bad("version");
   const auto tenant = TenantId::parse(value("tenant"));
   if (!tenant) return bad("tenant");
-  RunRecord record{*tenant, 0, 0, {}, 0, 0, {}, {}, {}};
+  RunRecord record{*tenant, 0, 0, {}, 0, 0, {}, {}, {}, {}};
   std::uint32_t applied = 0;
   std::uint32_t missing = 0;
   if (!parse_number(value("pid"), record.pid) || record.pid < 0 || record.pid == 1)
@@ -82,6 +109,7 @@ Result<RunRecord> decode_record(std::string_view text) {
   if (!parse_number(value("uid"), record.uid)) return bad("uid");
   if (!parse_number(value("applied"), applied)) return bad("applied");
   if (!parse_number(value("missing"), missing)) return bad("missing");
+  if (!parse_shards(value("shards"), record.shards)) return bad("shards");
   record.boot_id = value("boot_id");
   record.fingerprint = value("fingerprint");
   record.applied = LayerSet(applied);
@@ -139,6 +167,14 @@ std::string worker_fingerprint(const TenantConfig& config) {
     text.append(row.full_name()).append("=");
     row.print(&config, text);
     text.append("\n");  // no value holds a control character
+  }
+  if (config.pool) {
+    const std::array<std::uint64_t, 5> numbers = {
+        config.pool->shard_count, config.pool->has_encoders ? 1U : 0U,
+        config.resources.memory_max_bytes, config.limits.max_attachments,
+        config.limits.max_storage_bytes};
+    text.append("shards=").append(shards_text(config.pool->shards));
+    for (const std::uint64_t number : numbers) text.append(" ").append(std::to_string(number));
   }
   std::array<unsigned char, 16> hash{};
   (void)crypto_generichash(hash.data(), hash.size(),

@@ -30,6 +30,7 @@ struct RunRecord {
   LayerSet applied;
   LayerSet missing;
   std::string fingerprint;  // of the settings that only a new worker can change
+  ShardSet shards;          // that a pooled worker writes
 
   friend bool operator==(const RunRecord&, const RunRecord&) = default;
 };

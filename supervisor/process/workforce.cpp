@@ -11,6 +11,12 @@
 #include "supervisor/process/encoder_store.h"
 
 namespace tenantd {
+namespace {
+
+// A database, its log, its index of the log, its journal and its lock.
+constexpr std::uint32_t files_per_shard = 8;
+
+}  // namespace
 
 Workforce::Workforce(WorkerServices& services, Launcher& launcher, UidAllocator uids,
                      InstallationPaths paths)
@@ -39,6 +45,12 @@ LaunchSpec Workforce::spec_for(const TenantId& tenant, const TenantConfig& confi
   spec.file_size_limit_bytes = file_size_limit_bytes(spec.tenant.max_storage_bytes);
   // A program of the host's owner makes files as it likes.
   if (program_ == paths_.worker_program) set_data_files(spec, worker_data_files);
+  if (config.pool) {
+    set_data_files(spec, shard_data_files);
+    spec.shard_count = config.pool->shard_count;
+    spec.shards = config.pool->shards;
+    spec.open_files_limit += std::uint64_t{files_per_shard} * config.pool->shards.count();
+  }
   std::vector<std::string_view> targets = {data_path, scratch_path, link_directory_path};
   if (!encoder_directory_of(config).empty()) targets.push_back(encoders_path);
   targets.insert(targets.end(), library_paths_.begin(), library_paths_.end());
@@ -49,7 +61,9 @@ LaunchSpec Workforce::spec_for(const TenantId& tenant, const TenantConfig& confi
   return spec;
 }
 
+// A pooled worker sees all models: /encoders/<name>/<digest>.model.
 std::string Workforce::encoder_directory_of(const TenantConfig& config) const {
+  if (config.pool) return config.pool->has_encoders ? paths_.state_dir + "/encoders" : "";
   for (const PreparedEncoder& encoder : encoders_) {
     if (!encoder.id.empty() && encoder.id == config.router.encoder) {
       return encoder_directory_path(paths_.state_dir, encoder.name);
@@ -58,16 +72,32 @@ std::string Workforce::encoder_directory_of(const TenantConfig& config) const {
   return {};
 }
 
+Result<uid_t> Workforce::prepare_data(const TenantId& tenant, const TenantConfig& config) const {
+  if (!config.pool) return prepare_data_directory(paths_.state_dir, tenant, uids_);
+  return prepare_pool_directory(paths_.state_dir, tenant, config.pool->shard_count,
+                                config.pool->shards, uids_);
+}
+
 Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const TenantConfig& config,
                                                  std::uint64_t generation) {
-  const auto uid = prepare_data_directory(paths_.state_dir, tenant, uids_);
+  const auto uid = prepare_data(tenant, config);
   if (!uid) return tl::unexpected(uid.error());
-  RunRecord record{tenant, 0, 0, boot_id_, generation, *uid, {}, {}, worker_fingerprint(config)};
+  RunRecord record{tenant,
+                   0,
+                   0,
+                   boot_id_,
+                   generation,
+                   *uid,
+                   {},
+                   {},
+                   worker_fingerprint(config),
+                   config.pool ? config.pool->shards : ShardSet{}};
   LaunchRequest request;
   request.spec = spec_for(tenant, config);
   request.program_path = program_;
   request.jail_path = paths_.jail_program;
-  request.data_directory = data_directory_path(paths_.state_dir, tenant);
+  request.data_directory = config.pool ? pool_directory_path(paths_.state_dir, tenant)
+                                       : data_directory_path(paths_.state_dir, tenant);
   request.link_directory = paths_.link_directory();
   request.encoder_directory = encoder_directory_of(config);
   request.library_paths = library_paths_;

@@ -12,6 +12,7 @@
 
 #include "supervisor/config/daemon_config.h"
 #include "supervisor/launch/data_directory.h"
+#include "supervisor/launch/pool_directory.h"
 #include "supervisor/process/live_worker.h"
 
 namespace tenantd {
@@ -54,6 +55,8 @@ class Workforce {
   [[nodiscard]] std::unique_ptr<LiveWorker> verify(const RunRecord& record,
                                                    const std::string& boot_id);
   [[nodiscard]] bool in_its_cgroup(const RunRecord& record) const;
+  [[nodiscard]] Result<uid_t> prepare_data(const TenantId& tenant,
+                                           const TenantConfig& config) const;
   // On the host; empty: the tenant's encoder is built in, or not here at all.
   [[nodiscard]] std::string encoder_directory_of(const TenantConfig& config) const;
 

@@ -52,6 +52,7 @@ void Tenants::note_death(Tenant& tenant, const std::string& cause) {
   tenant.decision = tenant.restarts.on_death(host_.now_ms(), policy_.restart, random_);
   journal(tenant, EventType::worker_died, cause);
   tenant.worker.reset();
+  host_.worker_gone(tenant.id);
   raise(tenant.id, tenant.decision.quarantine ? TenantEvent::died_for_good : TenantEvent::died);
 }
 

@@ -75,6 +75,16 @@ void Tenants::remove_file(const TenantId& id) {
   raise(id, TenantEvent::removed);
 }
 
+bool Tenants::forget_invalid(const TenantId& id) {
+  const auto found = tenants_.find(id);
+  if (found == tenants_.end()) return true;
+  if (found->second.config != nullptr || found->second.worker != nullptr) return false;
+  set_deadline(found->second, 0);
+  --counts_[index(found->second.phase)];
+  tenants_.erase(found);
+  return true;
+}
+
 void Tenants::expect_survivor(const TenantId& id, std::unique_ptr<Worker> worker) {
   const auto [place, added] = tenants_.try_emplace(id, id);
   if (!added) return;

@@ -278,6 +278,7 @@ void Tenants::on_died(const TenantId& id, std::uint64_t generation, const DeathC
   set_deadline(*tenant, 0);
   journal(*tenant, EventType::worker_stopped, why);
   tenant->worker.reset();
+  host_.worker_gone(id);
   raise(id, TenantEvent::died);
 }
 

@@ -41,6 +41,9 @@ class Tenants final : public WorkerEvents {
   // It is broken: the last good configuration goes on.
   void reject_file(const TenantId& id, const std::string& why);
   void remove_file(const TenantId& id);
+  // Its file has never been valid and is another registry's now: as if it had never been told.
+  // False: it has a configuration or a process.
+  [[nodiscard]] bool forget_invalid(const TenantId& id);
   // A live process of an earlier supervisor, known from its record; before any file is applied.
   void expect_survivor(const TenantId& id, std::unique_ptr<Worker> worker);
 

@@ -63,6 +63,8 @@ class Worker {
   [[nodiscard]] virtual LayerSet missing_layers() const = 0;
   // Started with what another file would have changed: a new worker is needed.
   [[nodiscard]] virtual bool outdated_by(const TenantConfig& config) const = 0;
+  // Of a pooled worker: those that its process may write.
+  [[nodiscard]] virtual ShardSet shards() const = 0;
   [[nodiscard]] virtual WorkerUsage usage() const = 0;
 
   virtual void drain(DrainReason reason, std::uint32_t timeout_ms) = 0;
@@ -72,6 +74,12 @@ class Worker {
   // Takes the socket in any case. Error: it was not passed on.
   [[nodiscard]] virtual Status attach(Attach attach, UniqueFd socket) = 0;
   virtual void request_status() = 0;
+
+  // Of a pooled worker, about one of its tenants. The settings go with each attachment.
+  [[nodiscard]] virtual Status attach_tenant(const TenantSettings& settings, Attach attach,
+                                             UniqueFd socket) = 0;
+  virtual void update_tenant(const TenantSettings& settings) = 0;
+  virtual void release_tenant(const TenantId& tenant, DrainReason reason) = 0;
 };
 
 // What workers tell. `generation` tells a late word of an earlier run apart. After on_died the
@@ -116,6 +124,8 @@ class TenantHost {
   // Clients that wait for the tenant's worker: it is there, or will not be for now.
   virtual void worker_ready(const TenantId& tenant) = 0;
   virtual void worker_unavailable(const TenantId& tenant, const Error& error) = 0;
+  // Its process is gone; also told while the tenants are in the middle of a step.
+  virtual void worker_gone(const TenantId& tenant) = 0;
   // A table cell that only a bug of ours reaches.
   virtual void impossible(const TenantId& tenant, const std::string& what) = 0;
 };

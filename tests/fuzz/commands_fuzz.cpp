@@ -31,7 +31,13 @@ class FakeWorker final : public Worker {
   [[nodiscard]] LayerSet applied_layers() const override { return LayerSet::all(); }
   [[nodiscard]] LayerSet missing_layers() const override { return {}; }
   [[nodiscard]] bool outdated_by(const TenantConfig&) const override { return false; }
+  [[nodiscard]] ShardSet shards() const override { return {}; }
   [[nodiscard]] WorkerUsage usage() const override { return {}; }
+  [[nodiscard]] Status attach_tenant(const TenantSettings&, Attach, UniqueFd) override {
+    return {};
+  }
+  void update_tenant(const TenantSettings&) override {}
+  void release_tenant(const TenantId&, DrainReason) override {}
   void drain(DrainReason, std::uint32_t) override {}
   void kill() override {}
   void update_settings(const TenantSettings&) override {}
@@ -59,17 +65,23 @@ struct Host final : TenantHost {
   void journal(EventType, const TenantId&, pid_t, std::uint64_t, const std::string&) override {}
   void worker_ready(const TenantId&) override {}
   void worker_unavailable(const TenantId&, const Error&) override {}
+  void worker_gone(const TenantId&) override {}
   void impossible(const TenantId&, const std::string&) override { std::abort(); }
 };
 
-// Seventy tenants: more than a page. Some run, some start.
-void populate(Tenants& tenants) {
+// Seventy tenants: more than a page. Some run, some start, and some share pooled workers.
+void populate(Tenants& tenants, PooledTenants& pooled) {
   const DaemonConfig defaults = default_daemon_config();
   const NoAccounts accounts;
   for (int i = 0; i < 70; ++i) {
     const TenantId id = TenantId::parse(std::string("t").append(std::to_string(i))).value();
-    auto config = parse_tenant_config("plan = \"premium\"", "t.toml", id, defaults, accounts);
+    const char* const text = i % 7 == 0 ? "plan = \"standard\"" : "plan = \"premium\"";
+    auto config = parse_tenant_config(text, "t.toml", id, defaults, accounts);
     require(config.has_value());
+    if (config->plan == Plan::standard) {
+      pooled.apply_file(id, *config);
+      continue;
+    }
     tenants.apply_file(id, std::move(*config));
     if (i % 2 == 0 && tenants.find(id)->worker) tenants.on_ready(id, tenants.find(id)->generation);
   }
@@ -104,11 +116,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   TenantPolicy policy = TenantPolicy::from(default_daemon_config());
   Tenants tenants(host, policy, 1);
   host.tenants = &tenants;
-  populate(tenants);
+  const DaemonConfig config = default_daemon_config();
+  PoolWorkers pool_workers(tenants, config);
+  PooledTenants pooled(host, pool_workers, [](std::uint64_t) {});
+  populate(tenants, pooled);
   Answers answers;
   CommandQueue queue(
       loop,
-      {tenants, [] { return DaemonRecord{}; }, [] {}, [] { return std::size_t{0}; },
+      {tenants, pooled, pool_workers, [] { return DaemonRecord{}; }, [] {},
+       [] { return std::size_t{0}; },
        [](const Tenant&) -> Result<PostureRecord> { return make_link_message<PostureRecord>(0); },
        [] { return false; }},
       answers.callbacks());

@@ -70,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       {},
       &events,
       [](const TenantId&, pid_t, std::uint64_t, std::string_view, std::uint64_t) {}};
-  RunRecord record{TenantId::parse("acme").value(), ::getpid(), 0, {}, 1, 0, {}, {}, {}};
+  RunRecord record{TenantId::parse("acme").value(), ::getpid(), 0, {}, 1, 0, {}, {}, {}, {}};
   auto worker = LiveWorker::survivor(services, record, open_pidfd(::getpid()).value()).value();
   auto pair = make_socket_pair(SocketKind::seqpacket).value();
   if (!worker->connect(std::move(pair.first))) std::abort();

@@ -54,7 +54,13 @@ class FakeWorker final : public Worker {
   [[nodiscard]] LayerSet applied_layers() const override { return LayerSet::all(); }
   [[nodiscard]] LayerSet missing_layers() const override { return {}; }
   [[nodiscard]] bool outdated_by(const TenantConfig&) const override { return false; }
+  [[nodiscard]] ShardSet shards() const override { return {}; }
   [[nodiscard]] WorkerUsage usage() const override { return {}; }
+  [[nodiscard]] Status attach_tenant(const TenantSettings&, Attach, UniqueFd) override {
+    return {};
+  }
+  void update_tenant(const TenantSettings&) override {}
+  void release_tenant(const TenantId&, DrainReason) override {}
   void drain(DrainReason, std::uint32_t) override;
   void kill() override;
   void update_settings(const TenantSettings&) override {}
@@ -112,6 +118,7 @@ class World final : public TenantHost {
     waiting.erase(tenant);
   }
   void worker_unavailable(const TenantId& tenant, const Error&) override { waiting.erase(tenant); }
+  void worker_gone(const TenantId&) override {}
   void impossible(const TenantId& tenant, const std::string& what) override {
     fail_run(tenant.str() + ": " + what);
   }

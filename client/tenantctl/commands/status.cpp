@@ -15,7 +15,8 @@ Result<int> show_posture(const Context& context, const std::string& tenant) {
   Json& list = json["postures"] = Json::array();
   std::string text;
   for (const TenantInfo& info : tenants->tenants) {
-    if (tenant.empty() && info.pid == 0) continue;  // nobody to look at
+    // Nobody to look at, or a worker that is listed itself.
+    if (tenant.empty() && (info.pid == 0 || !info.worker_id.empty())) continue;
     const auto posture = admin->posture(info.id);
     if (!posture) return fail(posture.error());
     list.push_back(to_json(*posture));

@@ -200,34 +200,25 @@ std::string daemon_text(const AdminDaemon& daemon, bool colored) {
 
 std::string tenants_text(const std::vector<TenantInfo>& tenants, bool colored) {
   if (tenants.empty()) return "no tenants\n";
-  Table table(
-      {"TENANT", "STATE", "PID", "MEMORY", "CPU", "ROUTES", "REQUESTS", "CONFINEMENT", "REASON"});
+  Table table({"TENANT", "STATE", "WORKER", "PID", "MEMORY", "CPU", "ROUTES", "REQUESTS",
+               "CONFINEMENT", "REASON"});
   for (const TenantInfo& tenant : tenants) {
-    const bool known = tenant.pid != 0;
+    // What a shared worker counts is not this tenant's.
+    const bool known = tenant.pid != 0 && tenant.worker_id.empty();
     table.add({tenant.id, Cell(tenant.state, color_of_state(tenant.state)),
-               known ? std::to_string(tenant.pid) : "-", memory_of(tenant), cpu_of(tenant),
-               known ? std::to_string(tenant.routes) : "-",
+               tenant.worker_id.empty() ? "own" : tenant.worker_id,
+               tenant.pid != 0 ? std::to_string(tenant.pid) : "-", memory_of(tenant),
+               cpu_of(tenant), known ? std::to_string(tenant.routes) : "-",
                known ? std::to_string(tenant.requests) : "-", confinement_of(tenant),
                reason_of(tenant)});
   }
   return table.text(colored);
 }
 
-std::string tenant_detail_text(const TenantInfo& tenant, bool colored) {
-  Facts facts;
-  facts.add("tenant", tenant.id);
-  facts.add("name", tenant.name);
-  facts.add("plan", tenant.plan + ", isolation " + tenant.isolation_level);
-  facts.add_painted("state", tenant.state, color_of_state(tenant.state), colored);
-  facts.add("reason", reason_of(tenant));
-  if (tenant.pid != 0) {
-    facts.add("worker", "pid " + std::to_string(tenant.pid) + ", generation " +
-                            std::to_string(tenant.generation) + ", up " +
-                            format_duration(tenant.uptime_ms));
-  }
-  facts.add("user", "uid " + std::to_string(tenant.uid) +
-                        (tenant.shared_uid ? ", shared with all tenants (no privileges)" : ""));
-  facts.add("deaths", deaths_of(tenant));
+namespace {
+
+// Of a process that is the tenant's alone.
+void add_own_worker(const TenantInfo& tenant, Facts& facts) {
   facts.add("memory",
             memory_of(tenant) +
                 (tenant.has_memory ? ", peak " + format_size(tenant.memory_peak_bytes) : ""));
@@ -247,18 +238,41 @@ std::string tenant_detail_text(const TenantInfo& tenant, bool colored) {
   if (tenant.pids_max != 0) {
     facts.add("pids", std::to_string(tenant.pids_now) + "/" + std::to_string(tenant.pids_max));
   }
+}
+
+void add_requests(const TenantInfo& tenant, Facts& facts) {
+  facts.add("routes", std::to_string(tenant.routes) + " with " + std::to_string(tenant.utterances) +
+                          " utterances");
+  facts.add("requests",
+            std::to_string(tenant.requests) + ", errors " + std::to_string(tenant.errors));
+  facts.add("attachments", std::to_string(tenant.attachments) + ", peer faults " +
+                               std::to_string(tenant.peer_faults));
+}
+
+}  // namespace
+
+std::string tenant_detail_text(const TenantInfo& tenant, bool colored) {
+  Facts facts;
+  facts.add("tenant", tenant.id);
+  facts.add("name", tenant.name);
+  facts.add("plan", tenant.plan + ", isolation " + tenant.isolation_level);
+  facts.add_painted("state", tenant.state, color_of_state(tenant.state), colored);
+  facts.add("reason", reason_of(tenant));
+  if (tenant.pid != 0) {
+    facts.add("worker", (tenant.worker_id.empty() ? "" : "shared, " + tenant.worker_id + ", ") +
+                            "pid " + std::to_string(tenant.pid) + ", generation " +
+                            std::to_string(tenant.generation) + ", up " +
+                            format_duration(tenant.uptime_ms));
+  }
+  facts.add("user", "uid " + std::to_string(tenant.uid) +
+                        (tenant.shared_uid ? ", shared with all tenants (no privileges)" : ""));
+  facts.add("deaths", deaths_of(tenant));
+  if (tenant.worker_id.empty()) add_own_worker(tenant, facts);
   const Cell confinement = confinement_of(tenant);
   facts.add_painted("confinement", confinement.text, confinement.color, colored);
   facts.add("layers", joined(tenant.confinement, ", "));
   facts.add("not enforced", joined(tenant.not_enforced, ", "));
-  if (tenant.pid != 0) {
-    facts.add("routes", std::to_string(tenant.routes) + " with " +
-                            std::to_string(tenant.utterances) + " utterances");
-    facts.add("requests",
-              std::to_string(tenant.requests) + ", errors " + std::to_string(tenant.errors));
-    facts.add("attachments", std::to_string(tenant.attachments) + ", peer faults " +
-                                 std::to_string(tenant.peer_faults));
-  }
+  if (tenant.worker_id.empty() && tenant.pid != 0) add_requests(tenant, facts);
   return facts.text();
 }
 

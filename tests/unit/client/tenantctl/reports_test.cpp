@@ -82,7 +82,12 @@ std::vector<TenantInfo> tenants() {
   refused.id = "umbrella";
   refused.state = "refused";
   refused.config_error = "umbrella.toml:3:1: unknown key";
-  return {running_tenant(), weak, down, refused};
+  TenantInfo pooled = running_tenant();
+  pooled.id = "hooli";
+  pooled.plan = "standard";
+  pooled.isolation_level = "logical";
+  pooled.worker_id = "tenantd-pool-1";
+  return {running_tenant(), weak, down, refused, pooled};
 }
 
 AdminDaemon weakened_daemon() {
@@ -120,6 +125,7 @@ TEST_CASE("the status for people") {
   check_golden("status.txt",
                daemon_text(weakened_daemon(), false) + "\n" + tenants_text(tenants(), false));
   check_golden("tenant.txt", tenant_detail_text(running_tenant(), false));
+  check_golden("tenant-pooled.txt", tenant_detail_text(tenants().back(), false));
   CHECK(tenants_text({}, false) == "no tenants\n");
 }
 

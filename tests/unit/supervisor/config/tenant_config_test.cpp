@@ -109,17 +109,62 @@ TEST_CASE("security, residency and database keys refuse unless accepted by name 
   CHECK_FALSE(parse_tenant(text, other.value()).has_value());
 }
 
-TEST_CASE("the matrix: exactly premium with process runs") {
+TEST_CASE("the matrix: exactly standard with logical and premium with process run") {
   for (const std::string_view plan : plan_names) {
     for (const std::string_view level : isolation_level_names) {
       const auto config = parse_tenant("plan = \"" + std::string(plan) +
                                        "\"\nisolation_level = \"" + std::string(level) + "\"\n");
       CAPTURE(plan);
       CAPTURE(level);
-      CHECK(config.has_value() == (plan == "premium" && level == "process"));
+      const bool runs =
+          (plan == "premium" && level == "process") || (plan == "standard" && level == "logical");
+      CHECK(config.has_value() == runs);
     }
   }
-  CHECK(parse_tenant("plan = \"standard\"\n").error()[0].code == ErrorCode::unsupported);
+  CHECK(parse_tenant("plan = \"platinum\"\n").error()[0].code == ErrorCode::unsupported);
+}
+
+TEST_CASE("a host without pooled workers refuses standard tenants with the reason") {
+  const std::string text = "plan = \"standard\"\n";
+  auto daemon = parse_daemon("[pool]\nworkers = 0\n");
+  REQUIRE(daemon.has_value());
+  const auto none = parse_tenant(text, *daemon);
+  REQUIRE_FALSE(none.has_value());
+  CHECK(none.error()[0].code == ErrorCode::unsupported);
+  CHECK(none.error()[0].message.find("no pooled workers") != std::string::npos);
+  daemon->pool.workers = 1;
+  daemon->pool.problem = "the data is divided otherwise";
+  const auto other = parse_tenant(text, *daemon);
+  REQUIRE_FALSE(other.has_value());
+  CHECK(other.error()[0].message.find(daemon->pool.problem) != std::string::npos);
+  CHECK(parse_tenant("plan = \"premium\"\n", *daemon).has_value());
+}
+
+TEST_CASE("a standard tenant's resources are not enforced, a premium one's are") {
+  const std::string resources = "[resources]\ncpu = \"50%\"\n";
+  const auto standard = parse_tenant("plan = \"standard\"\n" + resources);
+  REQUIRE_MESSAGE(standard.has_value(), problems(standard));
+  CHECK(standard->not_enforced == std::vector<std::string>{"resources.cpu"});
+  const auto premium = parse_tenant("plan = \"premium\"\n" + resources);
+  REQUIRE(premium.has_value());
+  CHECK(premium->not_enforced.empty());
+}
+
+TEST_CASE("data_residency is enforced where the host's region is known") {
+  const auto daemon = parse_daemon("region = \"eu-west-1\"\n");
+  REQUIRE(daemon.has_value());
+  for (const char* plan : {"standard", "premium"}) {
+    const std::string text = "plan = \"" + std::string(plan) + "\"\ndata_residency = ";
+    const auto here = parse_tenant(text + "\"eu-west-1\"\n", *daemon);
+    REQUIRE_MESSAGE(here.has_value(), problems(here));
+    CHECK(here->not_enforced.empty());
+    const auto elsewhere = parse_tenant(text + "\"us-east-1\"\n", *daemon);
+    REQUIRE_FALSE(elsewhere.has_value());
+    REQUIRE(elsewhere.error().size() == 1);
+    CHECK(elsewhere.error()[0].code == ErrorCode::unsupported);
+    CHECK(elsewhere.error()[0].line == 2);
+    CHECK_FALSE(parse_tenant(text + "\"eu-west-1\"\n").has_value());  // no region: not enforced
+  }
 }
 
 TEST_CASE("a default above a ceiling is lowered, a value above it is refused") {

@@ -51,6 +51,25 @@ TEST_CASE("a good launch spec passes and every broken field is refused") {
   }));
 }
 
+TEST_CASE("a pooled worker has shards of those that there are, and files for them") {
+  const auto pooled = [](auto change) {
+    LaunchSpec spec = good_spec();
+    set_data_files(spec, shard_data_files);
+    spec.shard_count = 64;
+    spec.shards.add(0);
+    spec.shards.add(63);
+    change(spec);
+    return check_launch_spec(spec).has_value();
+  };
+  CHECK(pooled([](LaunchSpec&) {}));
+  CHECK_FALSE(pooled([](LaunchSpec& spec) { spec.shard_count = 63; }));
+  CHECK_FALSE(pooled([](LaunchSpec& spec) { spec.shard_count = 0; }));
+  CHECK_FALSE(pooled([](LaunchSpec& spec) { spec.shard_count = max_shards + 1; }));
+  CHECK_FALSE(pooled([](LaunchSpec& spec) { spec.shards = {}; }));
+  CHECK_FALSE(pooled([](LaunchSpec& spec) { spec.data_file_count = 0; }));
+  CHECK_FALSE(pooled([](LaunchSpec& spec) { spec.kind = ProgramKind::control; }));
+}
+
 TEST_CASE("plain absolute paths") {
   for (const char* path : {"/data", "/usr/lib/x86_64-linux-gnu", "/..a"}) {
     CAPTURE(path);

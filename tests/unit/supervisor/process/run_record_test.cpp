@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 namespace {
 
 RunRecord example(const char* tenant) {
-  RunRecord record{TenantId::parse(tenant).value(), 0, 0, {}, 0, 0, {}, {}, {}};
+  RunRecord record{TenantId::parse(tenant).value(), 0, 0, {}, 0, 0, {}, {}, {}, {}};
   record.pid = 4711;
   record.start_ticks = 123'456'789'012;
   record.boot_id = "0b9c7c3e-0000-4000-8000-000000000000";
@@ -119,4 +119,32 @@ TEST_CASE("every key that needs a new worker changes the fingerprint, and no oth
     if (new_worker) ++seen;
   }
   CHECK(seen >= 10);
+}
+
+TEST_CASE("a pooled worker's shards are in its record and its fingerprint") {
+  TenantConfig config;
+  config.pool = PoolShare{64, {}, false};
+  config.pool->shards.add(5);
+  const std::string one = worker_fingerprint(config);
+  config.pool->shards.add(63);
+  CHECK(worker_fingerprint(config) != one);
+  CHECK(worker_fingerprint(config) != worker_fingerprint(TenantConfig{}));
+  RunRecord record{TenantId::parse("tenantd-pool-0").value(),
+                   7,
+                   1,
+                   "boot",
+                   2,
+                   3,
+                   {},
+                   {},
+                   "f",
+                   config.pool->shards};
+  const auto read = decode_record(encode_record(record));
+  REQUIRE(read);
+  CHECK(*read == record);
+  for (const char* bad : {"shards=0g", "shards=-1"}) {
+    CHECK_FALSE(decode_record(encode_record(record) + bad + "\n"));
+  }
+  const std::string too_many(max_shards / 4 + 1, 'f');
+  CHECK_FALSE(decode_record(encode_record(record) + "shards=" + too_many + "\n"));
 }

@@ -1,0 +1,139 @@
+#include "supervisor/pool/pool_workers.h"
+
+#include <utility>
+
+namespace tenantd {
+namespace {
+
+template <class Keep>
+ShardSet select(Keep keep) {
+  ShardSet out;
+  for (std::uint32_t shard = 0; shard < max_shards; ++shard) {
+    if (keep(shard)) out.add(shard);
+  }
+  return out;
+}
+
+bool within(const ShardSet& inner, const ShardSet& outer) {
+  return select([&](std::uint32_t shard) { return inner.has(shard) && !outer.has(shard); }).empty();
+}
+
+// What it has or will have at its next start.
+ShardSet share_of(const Tenant* tenant) {
+  if (tenant == nullptr) return {};
+  if (tenant->config != nullptr && tenant->config->pool) return tenant->config->pool->shards;
+  return tenant->worker != nullptr ? tenant->worker->shards() : ShardSet{};
+}
+
+}  // namespace
+
+PoolWorkers::PoolWorkers(Tenants& tenants, const DaemonConfig& config)
+    : tenants_(tenants), config_(config) {
+  for (std::uint32_t i = 0; i < max_pool_workers; ++i) ids_.push_back(pool_worker_id(i));
+  configure();
+}
+
+void PoolWorkers::configure() {
+  plan_ = plan_shards(config_.pool.shards, config_.pool.workers);
+  owners_.assign(config_.pool.shards, 0);
+  for (std::uint32_t worker = 0; worker < plan_.size(); ++worker) {
+    for (std::uint32_t shard = 0; shard < config_.pool.shards; ++shard) {
+      if (plan_[worker].has(shard)) owners_[shard] = worker;
+    }
+  }
+  reconcile();
+}
+
+void PoolWorkers::want(bool any, bool eager) {
+  if (std::exchange(any_, any) == any && eager_ == eager) return;
+  eager_ = eager;
+  reconcile();
+}
+
+void PoolWorkers::all_files_read() {
+  if (!std::exchange(all_read_, true)) reconcile();
+}
+
+std::uint32_t PoolWorkers::wanted_workers() const noexcept {
+  return any_ ? static_cast<std::uint32_t>(plan_.size()) : 0;
+}
+
+void PoolWorkers::reconcile() {
+  if (!any_ && !all_read_) return;
+  const std::uint32_t wanted = wanted_workers();
+  for (std::uint32_t i = 0; i < max_pool_workers; ++i) {
+    if (i < wanted && !plan_[i].empty()) {
+      place(i);
+    } else if (all_read_ && tenants_.find(ids_[i]) != nullptr) {
+      tenants_.remove_file(ids_[i]);
+    }
+  }
+}
+
+void PoolWorkers::place(std::uint32_t number) {
+  const Tenant* const tenant = tenants_.find(ids_[number]);
+  const ShardSet held = held_by_others(number);
+  const ShardSet& target = plan_[number];
+  const ShardSet share =
+      select([&](std::uint32_t shard) { return target.has(shard) && !held.has(shard); });
+  // Others have what it is to get: it waits for all of it, unless it has to give something, too.
+  if (share != target && within(share_of(tenant), target)) return;
+  if (share.empty()) return tenants_.remove_file(ids_[number]);
+  tenants_.apply_file(ids_[number],
+                      pool_worker_config(ids_[number], config_, share,
+                                         eager_ ? StartMode::eager : StartMode::on_demand));
+}
+
+ShardSet PoolWorkers::held_by_others(std::uint32_t number) const {
+  ShardSet held;
+  for (std::uint32_t i = 0; i < max_pool_workers; ++i) {
+    const Tenant* const tenant = i == number ? nullptr : tenants_.find(ids_[i]);
+    if (tenant == nullptr || tenant->worker == nullptr) continue;
+    const ShardSet shards = tenant->worker->shards();
+    held = select([&](std::uint32_t shard) { return held.has(shard) || shards.has(shard); });
+  }
+  return held;
+}
+
+std::uint32_t PoolWorkers::shard_of_tenant(const TenantId& tenant) const {
+  return shard_of(tenant.view(), config_.pool.shards);
+}
+
+const TenantId& PoolWorkers::worker_of(const TenantId& tenant) const {
+  return ids_[owners_[shard_of_tenant(tenant)]];
+}
+
+const Tenant* PoolWorkers::entry_of(const TenantId& tenant) const {
+  return tenants_.find(worker_of(tenant));
+}
+
+Worker* PoolWorkers::holder_of(const TenantId& tenant) const {
+  const std::uint32_t shard = shard_of_tenant(tenant);
+  const auto has_it = [shard](const Tenant* entry) {
+    return entry != nullptr && entry->worker != nullptr && entry->worker->shards().has(shard);
+  };
+  const Tenant* entry = entry_of(tenant);
+  for (std::uint32_t i = 0; !has_it(entry) && i < max_pool_workers; ++i) {
+    entry = tenants_.find(ids_[i]);
+  }
+  return has_it(entry) ? entry->worker.get() : nullptr;
+}
+
+Result<Tenants::Readiness> PoolWorkers::request(const TenantId& tenant) {
+  const TenantId& id = worker_of(tenant);
+  const std::uint32_t shard = shard_of_tenant(tenant);
+  // Its shard is still with another worker, which is about to give it.
+  if (!share_of(tenants_.find(id)).has(shard)) return Tenants::Readiness::wait;
+  auto readiness = tenants_.request_worker(id);
+  if (!readiness) {
+    Error error = std::move(readiness).error();
+    error.tenant = tenant.str();
+    if (!error.hint.empty()) error.hint = "tenantctl tenant status " + id.str();
+    return tl::unexpected(std::move(error));
+  }
+  const Tenant* const entry = tenants_.find(id);
+  const bool holds = entry->worker != nullptr && entry->worker->shards().has(shard);
+  return holds ? *readiness : Tenants::Readiness::wait;
+}
+
+}  // namespace tenantd

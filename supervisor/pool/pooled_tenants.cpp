@@ -1,0 +1,131 @@
+#include "supervisor/pool/pooled_tenants.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace tenantd {
+namespace {
+
+PooledTenant lean(const TenantConfig& config) {
+  PooledTenant tenant;
+  tenant.settings = to_tenant_settings(config);
+  tenant.access = config.access;
+  if (config.name != config.id) tenant.name = config.name;
+  for (const std::string& key : config.not_enforced) {
+    if (!tenant.not_enforced.empty()) tenant.not_enforced += ',';
+    tenant.not_enforced += key;
+  }
+  tenant.eager = config.start == StartMode::eager;
+  tenant.access.users.shrink_to_fit();
+  tenant.access.groups.shrink_to_fit();
+  tenant.access.token_sha256.shrink_to_fit();
+  tenant.name.shrink_to_fit();
+  tenant.not_enforced.shrink_to_fit();
+  return tenant;
+}
+
+bool same_access(const AccessConfig& a, const AccessConfig& b) {
+  return a.users == b.users && a.groups == b.groups && a.token_sha256 == b.token_sha256 &&
+         a.operators == b.operators;
+}
+
+bool same_file(const PooledTenant& a, const PooledTenant& b) {
+  return a.settings == b.settings && same_access(a.access, b.access) && a.name == b.name &&
+         a.not_enforced == b.not_enforced && a.eager == b.eager;
+}
+
+// The tenant must be opened anew, as others would need a new worker.
+bool needs_reopening(const TenantSettings& a, const TenantSettings& b) {
+  return a.router.dimension != b.router.dimension ||
+         a.router.encoder.view() != b.router.encoder.view();
+}
+
+}  // namespace
+
+PooledTenants::PooledTenants(TenantHost& host, PoolWorkers& workers,
+                             std::function<void(std::uint64_t files)> on_untold)
+    : host_(host), workers_(workers), on_untold_(std::move(on_untold)) {}
+
+const PooledTenant* PooledTenants::find(const TenantId& id) const {
+  const auto found = tenants_.find(id);
+  return found == tenants_.end() ? nullptr : &found->second;
+}
+
+void PooledTenants::apply_file(const TenantId& id, const TenantConfig& config) {
+  PooledTenant now = lean(config);
+  const auto found = tenants_.find(id);
+  if (found != tenants_.end()) return change(id, found->second, std::move(now));
+  count_eager(false, now.eager);
+  tenants_.emplace(id, std::move(now));
+  tell(EventType::config_applied, id, "new");
+  workers_.want(true, eager_ > 0);
+}
+
+void PooledTenants::change(const TenantId& id, PooledTenant& tenant, PooledTenant now) {
+  const bool was_broken = !tenant.config_error.empty();
+  if (same_file(tenant, now)) {
+    tenant.config_error.clear();
+    if (was_broken) tell(EventType::config_applied, id, "as before");
+    return;
+  }
+  Worker* const worker = workers_.holder_of(id);
+  const bool reopen = needs_reopening(tenant.settings, now.settings);
+  if (worker != nullptr && reopen) {
+    worker->release_tenant(id, DrainReason::replaced);
+  } else if (worker != nullptr && !(tenant.settings == now.settings)) {
+    worker->update_tenant(now.settings);
+  }
+  count_eager(tenant.eager, now.eager);
+  tenant = std::move(now);
+  tell(EventType::config_applied, id, reopen ? "is opened anew" : "live");
+  workers_.want(true, eager_ > 0);
+}
+
+void PooledTenants::reject_file(const TenantId& id, const std::string& why) {
+  const auto found = tenants_.find(id);
+  if (found == tenants_.end() || found->second.config_error == why) return;
+  found->second.config_error = why;
+  tell(EventType::config_rejected, id, why);
+}
+
+void PooledTenants::remove_file(const TenantId& id) {
+  const auto found = tenants_.find(id);
+  if (found == tenants_.end()) return;
+  count_eager(found->second.eager, false);
+  tenants_.erase(found);
+  if (Worker* const worker = workers_.holder_of(id)) {
+    worker->release_tenant(id, DrainReason::removed);
+  }
+  Error error;
+  error.code = ErrorCode::unavailable;
+  error.message = "the tenant is going away";
+  error.tenant = id.str();
+  error.retry_after_ms = 1000;
+  host_.worker_unavailable(id, error);
+  tell(EventType::tenant_removed, id, "its data stays");
+  workers_.want(!tenants_.empty(), eager_ > 0);
+}
+
+void PooledTenants::settle() {
+  if (untold_ != 0) on_untold_(std::exchange(untold_, 0));
+}
+
+void PooledTenants::tell(EventType type, const TenantId& id, const std::string& detail) {
+  const std::uint64_t now_ms = host_.now_ms();
+  const double elapsed_s = static_cast<double>(now_ms - std::min(now_ms, tokens_ms_)) / 1000;
+  tokens_ = std::min(told_at_once, tokens_ + elapsed_s * told_per_second);
+  tokens_ms_ = now_ms;
+  if (tokens_ < 1) {
+    ++untold_;
+    return;
+  }
+  tokens_ -= 1;
+  host_.journal(type, id, 0, 0, detail);
+}
+
+void PooledTenants::count_eager(bool before, bool now) noexcept {
+  if (before) --eager_;
+  if (now) ++eager_;
+}
+
+}  // namespace tenantd

@@ -1,0 +1,60 @@
+// The standard tenants: what their files say, and nothing that costs while they sleep.
+//
+// Runs in: supervisor. A hundred thousand of them are a usual number: each takes well below a
+// kilobyte, and one file's change costs the same whatever their number. Files behave as those of
+// tenants with a worker of their own do: a broken one leaves the last good one in force.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "supervisor/pool/pool_workers.h"
+
+namespace tenantd {
+
+struct PooledTenant {
+  TenantSettings settings;
+  AccessConfig access;
+  std::string name;          // empty: the id
+  std::string not_enforced;  // comma-separated keys
+  std::string config_error;  // of the newest file, if it is broken
+  bool eager = false;
+};
+
+class PooledTenants {
+ public:
+  // So many changes are told one by one, and so many more a second; the others in one sum.
+  static constexpr double told_at_once = 256;
+  static constexpr double told_per_second = 32;
+
+  // `on_untold`: so many files were taken over without an event of their own.
+  PooledTenants(TenantHost& host, PoolWorkers& workers,
+                std::function<void(std::uint64_t files)> on_untold);
+
+  void apply_file(const TenantId& id, const TenantConfig& config);
+  // Of one that is here; others are the tenants' with a worker.
+  void reject_file(const TenantId& id, const std::string& why);
+  void remove_file(const TenantId& id);
+  // The end of a batch of files.
+  void settle();
+
+  [[nodiscard]] const PooledTenant* find(const TenantId& id) const;
+  [[nodiscard]] const std::map<TenantId, PooledTenant>& all() const noexcept { return tenants_; }
+
+ private:
+  void change(const TenantId& id, PooledTenant& tenant, PooledTenant now);
+  void tell(EventType type, const TenantId& id, const std::string& detail);
+  void count_eager(bool before, bool now) noexcept;
+
+  TenantHost& host_;
+  PoolWorkers& workers_;
+  std::function<void(std::uint64_t)> on_untold_;
+  std::map<TenantId, PooledTenant> tenants_;
+  std::size_t eager_ = 0;
+  double tokens_ = told_at_once;
+  std::uint64_t tokens_ms_ = 0;
+  std::uint64_t untold_ = 0;
+};
+
+}  // namespace tenantd
