@@ -107,6 +107,7 @@ void PooledTenants::remove_file(const TenantId& id) {
 }
 
 void PooledTenants::settle() {
+  workers_.all_files_read();
   if (untold_ != 0) on_untold_(std::exchange(untold_, 0));
 }
 
