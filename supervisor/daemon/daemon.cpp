@@ -203,7 +203,6 @@ void Daemon::on_first_scan() {
     parts_.log.error("clients' socket: " + opened.error().describe());
     return stop();
   }
-  pool_workers_.all_files_read();
   parts_.log.info("ready: " + std::to_string(known_tenants()) + " tenants");
   notify_service_manager("READY=1");
 }

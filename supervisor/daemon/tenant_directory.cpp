@@ -67,7 +67,7 @@ bool TenantDirectory::open_directory() {
 void TenantDirectory::read_file(const std::string& name) {
   const auto id = tenant_id_of_file(name);
   if (!id) return;
-  present_.insert(*id);
+  if (!first_scan_done_) present_.insert(*id);
   held_.erase(*id);
   if (!open_directory()) return;  // told again when the directory's mode or owner changes
   auto config = load_tenant_config(directory_.get(), config_.tenants_dir, *id, config_, accounts_);
@@ -117,6 +117,7 @@ void TenantDirectory::settle(const std::vector<std::string>& removed) {
     gone.insert(*id);
   }
   if (!first_scan_done_) add_unseen(gone);
+  present_.clear();
   if (!gone.empty()) {
     const std::uint64_t now_ms = monotonic_ns() / 1'000'000;
     while (!recent_removals_ms_.empty() &&

@@ -9,6 +9,7 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <unordered_set>
 
 #include "supervisor/config/daemon_config.h"
 #include "supervisor/config/tenant_config.h"
@@ -63,8 +64,8 @@ class TenantDirectory {
   PooledTenants& pooled_;
   TenantDirectoryCallbacks callbacks_;
   std::string problem_;
-  UniqueFd directory_;  // checked; kept for one batch
-  std::set<TenantId> present_;
+  UniqueFd directory_;                    // checked; kept for one batch
+  std::unordered_set<TenantId> present_;  // until the first scan is done
   std::set<TenantId> held_;
   std::deque<std::uint64_t> recent_removals_ms_;
   bool first_scan_done_ = false;

@@ -35,6 +35,28 @@ std::vector<ShardSet> plan_shards(std::uint32_t shard_count, std::uint32_t worke
   return plan;
 }
 
+namespace {
+
+// No tenant's, but one that the worker's check of its launch spec passes.
+RouterConfig any_router() {
+  const RouterSettings defaults;
+  RouterConfig router;
+  router.dimension = defaults.dimension;
+  router.encoder = "hash";
+  router.threshold = defaults.threshold;
+  router.aggregation = defaults.aggregation;
+  router.top_k = defaults.top_k;
+  router.prototype_weight = defaults.prototype_weight_e4 / 10'000.0;
+  router.dense_weight = defaults.dense_weight;
+  router.lexical_weight = defaults.lexical_weight;
+  router.rule_weight = defaults.rule_weight;
+  router.index = defaults.index;
+  router.index_recall = defaults.index_recall_e4 / 10'000.0;
+  return router;
+}
+
+}  // namespace
+
 TenantConfig pool_worker_config(const TenantId& worker, const DaemonConfig& daemon,
                                 const ShardSet& shards, StartMode start) {
   const PoolConfig& pool = daemon.pool;
@@ -45,9 +67,7 @@ TenantConfig pool_worker_config(const TenantId& worker, const DaemonConfig& daem
   config.isolation_level = IsolationLevel::logical;
   config.start = start;
   config.pool = PoolShare{pool.shards, shards, !daemon.prepared_encoders.empty()};
-  const TenantSettings unset;
-  config.router.dimension = unset.router.dimension;
-  config.router.encoder = "hash";
+  config.router = any_router();
   config.resources.cpu_millicores = pool.cpu_millicores;
   config.resources.cpu_weight = pool.cpu_weight;
   config.resources.memory_max_bytes = pool.memory_max_bytes;

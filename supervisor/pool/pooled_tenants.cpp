@@ -53,10 +53,12 @@ const PooledTenant* PooledTenants::find(const TenantId& id) const {
 
 void PooledTenants::apply_file(const TenantId& id, const TenantConfig& config) {
   PooledTenant now = lean(config);
-  const auto found = tenants_.find(id);
-  if (found != tenants_.end()) return change(id, found->second, std::move(now));
+  const auto place = tenants_.lower_bound(id);
+  if (place != tenants_.end() && place->first == id) {
+    return change(id, place->second, std::move(now));
+  }
   count_eager(false, now.eager);
-  tenants_.emplace(id, std::move(now));
+  tenants_.emplace_hint(place, id, std::move(now));
   tell(EventType::config_applied, id, "new");
   workers_.want(true, eager_ > 0);
 }
@@ -107,6 +109,7 @@ void PooledTenants::remove_file(const TenantId& id) {
 }
 
 void PooledTenants::settle() {
+  workers_.all_files_read();
   if (untold_ != 0) on_untold_(std::exchange(untold_, 0));
 }
 

@@ -36,7 +36,7 @@ class PooledTenants {
   // Of one that is here; others are the tenants' with a worker.
   void reject_file(const TenantId& id, const std::string& why);
   void remove_file(const TenantId& id);
-  // The end of a batch of files.
+  // The end of a batch of files; of the first one all are known.
   void settle();
 
   [[nodiscard]] const PooledTenant* find(const TenantId& id) const;

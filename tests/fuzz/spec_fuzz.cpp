@@ -41,6 +41,10 @@ void check_promises(const LaunchSpec& spec) {
     const std::string_view name = spec.data_files[i].view();
     require(!name.empty() && name != ".." && name.find('/') == std::string_view::npos);
   }
+  require(spec.shard_count <= max_shards);
+  for (std::uint32_t shard = spec.shard_count; shard < max_shards; ++shard) {
+    require(!spec.shards.has(shard));
+  }
   FilterPlan plan;
   plan.rules = has_libraries(spec) ? allowed_syscalls_with_libraries() : allowed_syscalls();
   plan.refused = refused_syscalls();

@@ -48,3 +48,20 @@ TEST_CASE("shards and workers of today are those of tomorrow") {
   CHECK(pool_worker_id(3).view() == "tenantd-pool-3");
   CHECK(is_reserved_id(pool_worker_id(0).view()));
 }
+
+TEST_CASE("a pooled worker's launch has the bounds of [pool] and settings that a worker takes") {
+  DaemonConfig daemon = default_daemon_config();
+  daemon.pool.max_attachments = 77;
+  const TenantConfig config =
+      pool_worker_config(pool_worker_id(1), daemon, plan_shards(64, 2)[1], StartMode::eager);
+  const TenantSettings settings = to_tenant_settings(config);
+  CHECK(settings.tenant_id.view() == "tenantd-pool-1");
+  CHECK(settings.max_attachments == 77);
+  CHECK(settings.max_storage_bytes == daemon.pool.max_shard_bytes);
+  RouterSettings defaults;
+  CHECK(settings.router.dense_weight == defaults.dense_weight);
+  CHECK(settings.router.top_k == defaults.top_k);
+  CHECK(settings.router.index_recall_e4 == defaults.index_recall_e4);
+  CHECK(to_resource_limits(config).memory_max_bytes == daemon.pool.memory_max_bytes);
+  CHECK_FALSE(config.access.operators);
+}
