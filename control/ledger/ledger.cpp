@@ -33,6 +33,8 @@ std::string_view event_type_name(EventType type) noexcept {
       return "removal_held";
     case EventType::supervisor_stopping:
       return "supervisor_stopping";
+    case EventType::tenant_suspected:
+      return "tenant_suspected";
   }
   return "unknown";
 }

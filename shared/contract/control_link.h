@@ -150,6 +150,7 @@ enum class EventType : std::uint32_t {
   tenant_restarted = 11,  // by hand
   removal_held = 12,
   supervisor_stopping = 13,
+  tenant_suspected = 16,  // a pooled worker died while it ran its request
 };
 
 struct Event {

@@ -166,6 +166,7 @@ void CommandQueue::answer_one(const Command& command) {
   const auto id = TenantId::parse(command.tenant_id.view());
   const bool pooled = id && targets_.pooled.find(*id) != nullptr;
   if (pooled && command.verb == CommandVerb::restart_tenant) {
+    if (targets_.pooled.acquit(*id)) return finish(command, {}, "no longer suspected");
     return finish(command,
                   fail(ErrorCode::unsupported,
                        "a standard tenant has no worker of its own; the one that it shares is " +

@@ -19,7 +19,7 @@ namespace tenantd {
 // What commands reach, beside the tenants.
 struct CommandTargets {
   Tenants& tenants;
-  const PooledTenants& pooled;
+  PooledTenants& pooled;
   const PoolWorkers& pool_workers;
   std::function<DaemonRecord()> daemon_record;
   std::function<void()> reload;

@@ -72,11 +72,17 @@ TenantRecord make_pooled_record(const TenantId& id, const PooledTenant& tenant,
   record.shared_uid = shared_uid ? 1 : 0;
   record.memory_pressure = TenantRecord::pressure_unknown;
   record.cpu_pressure = TenantRecord::pressure_unknown;
+  record.reason.assign_truncated(tenant.accusation);
+  if (tenant.deaths > 1) {
+    record.state = TenantState::quarantined;
+    record.reason.assign_truncated(PooledTenants::quarantine_reason(tenant));
+    return record;
+  }
   if (worker == nullptr) return record;
   record.state = tenant_state(worker->phase);
   record.generation = worker->generation;
   record.restarts = worker->deaths;
-  record.reason.assign_truncated(worker->reason);
+  if (!worker->reason.empty()) record.reason.assign_truncated(worker->reason);
   if (worker->phase == Phase::backoff) {
     record.retry_in_ms = worker->deadline_ms - std::min(now_ms, worker->deadline_ms);
   }

@@ -15,6 +15,7 @@
 #include "supervisor/daemon/options.h"
 #include "supervisor/daemon/tenant_directory.h"
 #include "supervisor/log/log.h"
+#include "supervisor/pool/crash_witness.h"
 #include "supervisor/pool/pooled_tenants.h"
 #include "supervisor/process/registration.h"
 #include "supervisor/process/workforce.h"
@@ -57,7 +58,7 @@ class Daemon final : public TenantHost, public AttachTargets {
                const std::string& detail) override;
   void worker_ready(const TenantId& tenant) override;
   void worker_unavailable(const TenantId& tenant, const Error& error) override;
-  void worker_gone(const TenantId& tenant) override;
+  void worker_gone(const TenantId& tenant, const DeathCause* crash) override;
   void impossible(const TenantId& tenant, const std::string& what) override;
 
   // AttachTargets
@@ -116,6 +117,12 @@ class Daemon final : public TenantHost, public AttachTargets {
   std::unique_ptr<Listener> clients_;
   std::unique_ptr<Registration> registration_;
   Timer alarm_;
+  struct Accusation {
+    TenantId tenant;
+    TenantId worker;
+    std::string how;
+  };
+  std::vector<Accusation> accusations_;  // to be brought once the tenants are between two steps
   Timer pool_timer_;
   Timer finish_;
   bool stopping_ = false;

@@ -16,6 +16,7 @@ LogLevel level_of(EventType type) noexcept {
     case EventType::worker_died:
     case EventType::config_rejected:
     case EventType::removal_held:
+    case EventType::tenant_suspected:
       return LogLevel::warn;
     case EventType::tenant_quarantined:
       return LogLevel::error;
@@ -52,6 +53,8 @@ std::string_view name_of(EventType type) noexcept {
       return "removal held";
     case EventType::supervisor_stopping:
       return "supervisor stopping";
+    case EventType::tenant_suspected:
+      return "tenant suspected";
   }
   return "event";
 }
@@ -129,12 +132,19 @@ void Daemon::worker_unavailable(const TenantId& tenant, const Error& error) {
 }
 
 // Not here: the tenants are in the middle of a step.
-void Daemon::worker_gone(const TenantId& tenant) {
+void Daemon::worker_gone(const TenantId& tenant, const DeathCause* crash) {
   if (!is_reserved_id(tenant.view()) || stopping_) return;
+  if (crash != nullptr) {
+    const auto culprit = find_culprit(pool_directory_path(parts_.config.state_dir, tenant), *crash);
+    if (culprit) accusations_.push_back({*culprit, tenant, crash->describe()});
+  }
   pool_timer_.start(0, [this] { reconcile_pool(); });
 }
 
 void Daemon::reconcile_pool() {
+  for (const Accusation& one : std::exchange(accusations_, {})) {
+    pooled_.accuse(one.tenant, one.worker, one.how);
+  }
   pool_workers_.reconcile();
   for (const TenantId& id : broker_.waiting_tenants()) {
     if (pooled_.find(id) == nullptr) continue;
@@ -165,8 +175,17 @@ const AccessConfig* Daemon::access_of(const TenantId& tenant) {
 }
 
 Result<AttachTargets::Readiness> Daemon::request_worker(const TenantId& tenant) {
-  const auto readiness = pooled_.find(tenant) != nullptr ? pool_workers_.request(tenant)
-                                                         : tenants_.request_worker(tenant);
+  const PooledTenant* const pooled = pooled_.find(tenant);
+  if (pooled != nullptr && pooled->deaths > 1) {
+    Error error;
+    error.code = ErrorCode::quarantined;
+    error.message = PooledTenants::quarantine_reason(*pooled);
+    error.tenant = tenant.str();
+    error.hint = "tenantctl tenant restart " + tenant.str();
+    return tl::unexpected(std::move(error));
+  }
+  const auto readiness =
+      pooled != nullptr ? pool_workers_.request(tenant) : tenants_.request_worker(tenant);
   if (!readiness) return tl::unexpected(readiness.error());
   return *readiness == Tenants::Readiness::now ? Readiness::now : Readiness::wait;
 }

@@ -12,6 +12,10 @@ TenantId pool_worker_id(std::uint32_t number) {
   return TenantId::parse(name).value();  // well-formed
 }
 
+TenantId probation_worker_id() {
+  return TenantId::parse(std::string(reserved_id_prefix) + "pool-probation").value();
+}
+
 std::uint32_t worker_of_shard(std::uint32_t shard, std::uint32_t workers) {
   std::uint32_t best = 0;
   std::uint64_t best_weight = 0;

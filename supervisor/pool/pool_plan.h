@@ -17,6 +17,9 @@ namespace tenantd {
 // "tenantd-pool-0": a tenant of the state machine, though no file says so.
 [[nodiscard]] TenantId pool_worker_id(std::uint32_t number);
 
+// "tenantd-pool-probation": has the shards of tenants whose requests killed another one.
+[[nodiscard]] TenantId probation_worker_id();
+
 // Which of `workers` (≥ 1) has the shard.
 [[nodiscard]] std::uint32_t worker_of_shard(std::uint32_t shard, std::uint32_t workers);
 

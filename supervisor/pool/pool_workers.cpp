@@ -30,18 +30,31 @@ ShardSet share_of(const Tenant* tenant) {
 PoolWorkers::PoolWorkers(Tenants& tenants, const DaemonConfig& config)
     : tenants_(tenants), config_(config) {
   for (std::uint32_t i = 0; i < max_pool_workers; ++i) ids_.push_back(pool_worker_id(i));
+  ids_.push_back(probation_worker_id());
   configure();
 }
 
 void PoolWorkers::configure() {
-  plan_ = plan_shards(config_.pool.shards, config_.pool.workers);
+  const auto by_weight = plan_shards(config_.pool.shards, config_.pool.workers);
+  plan_.assign(ids_.size(), ShardSet{});
   owners_.assign(config_.pool.shards, 0);
-  for (std::uint32_t worker = 0; worker < plan_.size(); ++worker) {
-    for (std::uint32_t shard = 0; shard < config_.pool.shards; ++shard) {
-      if (plan_[worker].has(shard)) owners_[shard] = worker;
-    }
+  for (std::uint32_t shard = 0; shard < config_.pool.shards && !by_weight.empty(); ++shard) {
+    const auto best = std::find_if(by_weight.begin(), by_weight.end(),
+                                   [shard](const ShardSet& set) { return set.has(shard); });
+    owners_[shard] = on_probation_.has(shard)
+                         ? probation_worker
+                         : static_cast<std::uint32_t>(best - by_weight.begin());
+    plan_[owners_[shard]].add(shard);
   }
   reconcile();
+}
+
+void PoolWorkers::set_probation(const TenantId& tenant, bool on) {
+  const std::uint32_t changed = shard_of_tenant(tenant);
+  if (on_probation_.has(changed) == on) return;
+  on_probation_ =
+      select([&](std::uint32_t shard) { return shard == changed ? on : on_probation_.has(shard); });
+  configure();
 }
 
 void PoolWorkers::want(bool any, bool eager) {
@@ -54,15 +67,10 @@ void PoolWorkers::all_files_read() {
   if (!std::exchange(all_read_, true)) reconcile();
 }
 
-std::uint32_t PoolWorkers::wanted_workers() const noexcept {
-  return any_ ? static_cast<std::uint32_t>(plan_.size()) : 0;
-}
-
 void PoolWorkers::reconcile() {
   if (!any_ && !all_read_) return;
-  const std::uint32_t wanted = wanted_workers();
-  for (std::uint32_t i = 0; i < max_pool_workers; ++i) {
-    if (i < wanted && !plan_[i].empty()) {
+  for (std::uint32_t i = 0; i < ids_.size(); ++i) {
+    if (any_ && !plan_[i].empty()) {
       place(i);
     } else if (all_read_ && tenants_.find(ids_[i]) != nullptr) {
       tenants_.remove_file(ids_[i]);
@@ -86,7 +94,7 @@ void PoolWorkers::place(std::uint32_t number) {
 
 ShardSet PoolWorkers::held_by_others(std::uint32_t number) const {
   ShardSet held;
-  for (std::uint32_t i = 0; i < max_pool_workers; ++i) {
+  for (std::uint32_t i = 0; i < ids_.size(); ++i) {
     const Tenant* const tenant = i == number ? nullptr : tenants_.find(ids_[i]);
     if (tenant == nullptr || tenant->worker == nullptr) continue;
     const ShardSet shards = tenant->worker->shards();
@@ -113,7 +121,7 @@ Worker* PoolWorkers::holder_of(const TenantId& tenant) const {
     return entry != nullptr && entry->worker != nullptr && entry->worker->shards().has(shard);
   };
   const Tenant* entry = entry_of(tenant);
-  for (std::uint32_t i = 0; !has_it(entry) && i < max_pool_workers; ++i) {
+  for (std::uint32_t i = 0; !has_it(entry) && i < ids_.size(); ++i) {
     entry = tenants_.find(ids_[i]);
   }
   return has_it(entry) ? entry->worker.get() : nullptr;

@@ -15,6 +15,8 @@ namespace tenantd {
 
 class PoolWorkers {
  public:
+  static constexpr std::uint32_t probation_worker = max_pool_workers;
+
   // `config` outlives this; configure() is called after every change of it.
   PoolWorkers(Tenants& tenants, const DaemonConfig& config);
 
@@ -23,6 +25,10 @@ class PoolWorkers {
   void want(bool any, bool eager);
   // From now on workers that are not wanted go: before, files may still be unread.
   void all_files_read();
+  // The shard goes to a worker of its own kind, or comes back: whoever shares a shard with a tenant
+  // whose request killed a worker shares the next death, nobody else.
+  void set_probation(const TenantId& tenant, bool on);
+  [[nodiscard]] std::uint32_t shard_of_tenant(const TenantId& tenant) const;
   // Does what can be done now; to be called whenever a pooled worker's process has gone.
   void reconcile();
 
@@ -35,16 +41,15 @@ class PoolWorkers {
   [[nodiscard]] Result<Tenants::Readiness> request(const TenantId& tenant);
 
  private:
-  [[nodiscard]] std::uint32_t wanted_workers() const noexcept;
-  [[nodiscard]] std::uint32_t shard_of_tenant(const TenantId& tenant) const;
   [[nodiscard]] ShardSet held_by_others(std::uint32_t number) const;
   void place(std::uint32_t number);
 
   Tenants& tenants_;
   const DaemonConfig& config_;
-  std::vector<TenantId> ids_;  // of as many as there can be
-  std::vector<ShardSet> plan_;
+  std::vector<TenantId> ids_;          // of as many as there can be, and of the probation worker
+  std::vector<ShardSet> plan_;         // by worker
   std::vector<std::uint32_t> owners_;  // by shard
+  ShardSet on_probation_;
   bool any_ = false;
   bool eager_ = false;
   bool all_read_ = false;

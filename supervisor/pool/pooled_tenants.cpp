@@ -64,6 +64,10 @@ void PooledTenants::apply_file(const TenantId& id, const TenantConfig& config) {
 }
 
 void PooledTenants::change(const TenantId& id, PooledTenant& tenant, PooledTenant now) {
+  now.settings.suspect = tenant.settings.suspect;
+  now.deaths = tenant.deaths;
+  now.accused_ms = tenant.accused_ms;
+  now.accusation = tenant.accusation;
   const bool was_broken = !tenant.config_error.empty();
   if (same_file(tenant, now)) {
     tenant.config_error.clear();
@@ -106,6 +110,52 @@ void PooledTenants::remove_file(const TenantId& id) {
   host_.worker_unavailable(id, error);
   tell(EventType::tenant_removed, id, "its data stays");
   workers_.want(!tenants_.empty(), eager_ > 0);
+}
+
+void PooledTenants::accuse(const TenantId& id, const TenantId& worker, const std::string& how) {
+  const auto found = tenants_.find(id);
+  // A worker's word about itself: it can only name whom it serves.
+  if (found == tenants_.end() || workers_.worker_of(id) != worker) return;
+  PooledTenant& tenant = found->second;
+  const std::uint64_t now_ms = host_.now_ms();
+  const bool again = tenant.deaths > 0 && now_ms - tenant.accused_ms < suspicion_ms;
+  tenant.deaths = again ? tenant.deaths + 1 : 1;
+  tenant.accused_ms = now_ms;
+  tenant.accusation = worker.str() + " died while it ran a request of this tenant: " + how;
+  tenant.settings.suspect = 1;
+  host_.journal(again ? EventType::tenant_quarantined : EventType::tenant_suspected, id, 0, 0,
+                tenant.accusation);
+  workers_.set_probation(id, true);
+  if (!again) return;
+  Error error;
+  error.code = ErrorCode::quarantined;
+  error.message = quarantine_reason(tenant);
+  error.tenant = id.str();
+  host_.worker_unavailable(id, error);
+}
+
+bool PooledTenants::acquit(const TenantId& id) {
+  const auto found = tenants_.find(id);
+  if (found == tenants_.end() || found->second.deaths == 0) return false;
+  PooledTenant& tenant = found->second;
+  tenant.deaths = 0;
+  tenant.accusation.clear();
+  tenant.settings.suspect = 0;
+  if (Worker* const worker = workers_.holder_of(id)) worker->update_tenant(tenant.settings);
+  host_.journal(EventType::tenant_restarted, id, 0, 0, "no longer suspected");
+  const std::uint32_t shard = workers_.shard_of_tenant(id);
+  for (const auto& [other, one] : tenants_) {
+    if (one.deaths > 0 && workers_.shard_of_tenant(other) == shard) return true;
+  }
+  workers_.set_probation(id, false);
+  return true;
+}
+
+std::string PooledTenants::quarantine_reason(const PooledTenant& tenant) {
+  if (tenant.deaths < 2) return {};
+  return tenant.accusation +
+         ", and not the first time: no attachment is taken until `tenantctl "
+         "tenant restart`";
 }
 
 void PooledTenants::settle() {

@@ -20,6 +20,11 @@ struct PooledTenant {
   std::string not_enforced;  // comma-separated keys
   std::string config_error;  // of the newest file, if it is broken
   bool eager = false;
+  // Pooled workers that died while they ran this tenant's request, within suspicion_ms of each
+  // other; by the last one's word.
+  std::uint32_t deaths = 0;
+  std::uint64_t accused_ms = 0;
+  std::string accusation;  // for people; empty: none
 };
 
 class PooledTenants {
@@ -27,6 +32,8 @@ class PooledTenants {
   // So many changes are told one by one, and so many more a second; the others in one sum.
   static constexpr double told_at_once = 256;
   static constexpr double told_per_second = 32;
+  // Two deaths so near to each other are no accident: the tenant is quarantined.
+  static constexpr std::uint64_t suspicion_ms = 10 * 60 * 1000;
 
   // `on_untold`: so many files were taken over without an event of their own.
   PooledTenants(TenantHost& host, PoolWorkers& workers,
@@ -36,6 +43,14 @@ class PooledTenants {
   // Of one that is here; others are the tenants' with a worker.
   void reject_file(const TenantId& id, const std::string& why);
   void remove_file(const TenantId& id);
+  // A pooled worker died as it ran the tenant's request. At once: what may have been that request
+  // is not run again, and its shard goes to the probation worker. The second time it is
+  // quarantined.
+  void accuse(const TenantId& id, const TenantId& worker, const std::string& how);
+  // By hand. False: nobody accused it.
+  bool acquit(const TenantId& id);
+  // Empty: attachments are taken.
+  [[nodiscard]] static std::string quarantine_reason(const PooledTenant& tenant);
   // The end of a batch of files; of the first one all are known.
   void settle();
 

@@ -46,13 +46,13 @@ void Tenants::spawn(Tenant& tenant) {
   note_death(tenant, why);
 }
 
-void Tenants::note_death(Tenant& tenant, const std::string& cause) {
+void Tenants::note_death(Tenant& tenant, const std::string& why, const DeathCause* crash) {
   ++tenant.deaths;
-  tenant.reason = cause;
+  tenant.reason = why;
   tenant.decision = tenant.restarts.on_death(host_.now_ms(), policy_.restart, random_);
-  journal(tenant, EventType::worker_died, cause);
+  journal(tenant, EventType::worker_died, why);
   tenant.worker.reset();
-  host_.worker_gone(tenant.id);
+  host_.worker_gone(tenant.id, crash);
   raise(tenant.id, tenant.decision.quarantine ? TenantEvent::died_for_good : TenantEvent::died);
 }
 

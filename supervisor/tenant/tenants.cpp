@@ -273,12 +273,12 @@ void Tenants::on_died(const TenantId& id, std::uint64_t generation, const DeathC
   std::string why = tenant->kill_reason.empty() ? cause.describe() : tenant->kill_reason;
   if (!detail.empty()) why += ": " + detail;
   if (tenant->phase == Phase::starting || tenant->phase == Phase::running) {
-    return note_death(*tenant, why);
+    return note_death(*tenant, why, tenant->kill_reason.empty() ? &cause : nullptr);
   }
   set_deadline(*tenant, 0);
   journal(*tenant, EventType::worker_stopped, why);
   tenant->worker.reset();
-  host_.worker_gone(id);
+  host_.worker_gone(id, nullptr);
   raise(id, TenantEvent::died);
 }
 

@@ -91,7 +91,7 @@ class Tenants final : public WorkerEvents {
   void kill(Tenant& tenant);
   void wait_backoff(Tenant& tenant);
   void quarantine(Tenant& tenant);
-  void note_death(Tenant& tenant, const std::string& cause);
+  void note_death(Tenant& tenant, const std::string& why, const DeathCause* crash = nullptr);
 
   void change_config(Tenant& tenant, TenantConfig config);
   void wake_if_wanted(Tenant& tenant, bool wanted);

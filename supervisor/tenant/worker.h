@@ -125,7 +125,8 @@ class TenantHost {
   virtual void worker_ready(const TenantId& tenant) = 0;
   virtual void worker_unavailable(const TenantId& tenant, const Error& error) = 0;
   // Its process is gone; also told while the tenants are in the middle of a step.
-  virtual void worker_gone(const TenantId& tenant) = 0;
+  // `crash`: why, if it died without being asked to; null: it was, or it never ran.
+  virtual void worker_gone(const TenantId& tenant, const DeathCause* crash) = 0;
   // A table cell that only a bug of ours reaches.
   virtual void impossible(const TenantId& tenant, const std::string& what) = 0;
 };

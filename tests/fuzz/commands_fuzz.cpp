@@ -65,7 +65,7 @@ struct Host final : TenantHost {
   void journal(EventType, const TenantId&, pid_t, std::uint64_t, const std::string&) override {}
   void worker_ready(const TenantId&) override {}
   void worker_unavailable(const TenantId&, const Error&) override {}
-  void worker_gone(const TenantId&) override {}
+  void worker_gone(const TenantId&, const DeathCause*) override {}
   void impossible(const TenantId&, const std::string&) override { std::abort(); }
 };
 

@@ -118,7 +118,7 @@ class World final : public TenantHost {
     waiting.erase(tenant);
   }
   void worker_unavailable(const TenantId& tenant, const Error&) override { waiting.erase(tenant); }
-  void worker_gone(const TenantId&) override {}
+  void worker_gone(const TenantId&, const DeathCause*) override {}
   void impossible(const TenantId& tenant, const std::string& what) override {
     fail_run(tenant.str() + ": " + what);
   }

@@ -82,7 +82,7 @@ class PoolWorld final : public TenantHost {
   }
   void worker_ready(const TenantId&) override {}
   void worker_unavailable(const TenantId&, const Error&) override {}
-  void worker_gone(const TenantId&) override { reconcile_soon = true; }
+  void worker_gone(const TenantId&, const DeathCause*) override { reconcile_soon = true; }
   void impossible(const TenantId&, const std::string& what) override { FAIL(what); }
 
   void set_workers(std::uint32_t count) {
@@ -112,6 +112,12 @@ class PoolWorld final : public TenantHost {
     alarm_at = 0;
     tenants->on_alarm();
     return true;
+  }
+  // The process of a pooled worker dies of its own accord.
+  void crash(const TenantId& id) {
+    const std::uint64_t generation = processes.at(id)->generation();
+    processes.erase(id);
+    tenants->on_died(id, generation, {DeathCause::Kind::signalled, 11}, "");
   }
   void settle() {
     for (int i = 0; i < 1000; ++i) {

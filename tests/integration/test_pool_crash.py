@@ -1,0 +1,121 @@
+"""A request that kills a pooled worker: who notices, who is blamed, who is spared."""
+
+import ctypes
+import os
+import random
+import signal
+import threading
+import unittest
+
+from harness import SAMPLE_ROUTES, DaemonTest, wait_until
+from test_pool import standard
+
+PTRACE_POKEUSER, PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 6, 17, 0x4206, 0x4207
+ORIG_RAX, RIP = 15 * 8, 16 * 8  # in struct user of <sys/user.h>
+
+
+def crash(pid):
+    """Makes the process jump to address 0, as a defect of its own would."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    libc.ptrace.restype = ctypes.c_long
+
+    def ptrace(request, address=0, data=0):
+        if libc.ptrace(request, pid, address, data) == -1:
+            raise OSError(ctypes.get_errno(), f"ptrace {request:#x}")
+    ptrace(PTRACE_SEIZE)
+    ptrace(PTRACE_INTERRUPT)
+    os.waitpid(pid, 0x40000000)  # __WALL
+    ptrace(PTRACE_POKEUSER, ORIG_RAX, ctypes.c_void_p(-1))
+    ptrace(PTRACE_POKEUSER, RIP, 0)
+    ptrace(PTRACE_DETACH)
+
+
+# Some hundred automata that each meet every letter of a long text: a request of a second or so.
+SLOW_PATTERNS = [f"(?:a|b)*a(?:a|b){{9}}c{n}" for n in range(60)]
+LONG_TEXT = "".join(random.Random(1).choices("ab", k=60_000))
+
+
+@unittest.skipUnless(os.geteuid() == 0, "ptrace(2) of a confined worker needs root")
+class CrashTest(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.pool = self.daemon(config="[pool]\nworkers = 1\n")
+        for tenant in ("poison", "bystander"):
+            self.pool.write_tenant(tenant, standard())
+        self.pool.start()
+        self.pool.add_routes("bystander", SAMPLE_ROUTES)
+        self.pool.add_routes("poison", SAMPLE_ROUTES)
+        for first in range(0, len(SLOW_PATTERNS), 20):
+            flags = [flag for pattern in SLOW_PATTERNS[first:first + 20]
+                     for flag in ("--pattern", pattern)]
+            self.pool.ctl("routes", "add", "poison", f"slow-{first}", *flags)
+
+    def running(self, worker):
+        path = self.pool.state_dir / "pool" / worker / "running"
+        return path.read_bytes()[:64].rstrip(b"\0").decode()
+
+    def crash_while_poison_runs(self, worker):
+        """The answers to the request that was running and to one that waited behind it."""
+        answers = {}
+
+        def ask(name, *arguments):
+            answers[name] = self.pool.ctl("query", *arguments, check=False)
+        threads = [threading.Thread(target=ask, args=("poison", "poison", LONG_TEXT))]
+        threads[0].start()
+        wait_until(lambda: self.running(worker) == "poison", "the request runs")
+        threads.append(threading.Thread(target=ask,
+                                        args=("bystander", "bystander", "where is my invoice")))
+        threads[1].start()
+        crash(self.pool.tenant(worker)["pid"])
+        for thread in threads:
+            thread.join(60)
+        return answers
+
+    def test_the_first_death_costs_one_request_and_moves_its_tenant_the_second_quarantines_it(self):
+        answers = self.crash_while_poison_runs("tenantd-pool-0")
+        self.assertEqual(answers["bystander"].returncode, 0, answers["bystander"].stderr)
+        self.assertIn("billing", answers["bystander"].stdout)
+        self.assertEqual(answers["poison"].returncode, 1)
+        self.assertIn("is not run again", answers["poison"].stderr)
+        info = self.pool.tenant("poison")
+        self.assertEqual(info["worker_id"], "tenantd-pool-probation")
+        self.assertIn("tenantd-pool-0 died while it ran a request of this tenant", info["reason"])
+        self.assertEqual(self.pool.tenant("bystander")["worker_id"], "tenantd-pool-0")
+        # What is asked anew is answered, apart from the others.
+        answer = self.pool.ctl("query", "poison", "where is my invoice", as_json=True)
+        self.assertEqual(answer["best"]["route"], "billing")
+        self.assertNotEqual(self.pool.tenant("poison")["pid"], self.pool.tenant("bystander")["pid"])
+
+        bystanders_worker = self.pool.tenant("bystander")["pid"]
+        answers = self.crash_while_poison_runs("tenantd-pool-probation")
+        self.assertNotEqual(answers["poison"].returncode, 0)
+        self.assertEqual(answers["bystander"].returncode, 0)
+        self.assertEqual(self.pool.tenant("bystander")["pid"], bystanders_worker)
+        self.pool.wait_state("poison", "quarantined")
+        refused = self.pool.ctl("query", "poison", "hello", check=False)
+        self.assertIn("tenant restart", refused.stderr)
+
+        self.pool.ctl("tenant", "restart", "poison")
+        answer = self.pool.ctl("query", "poison", "where is my invoice", as_json=True)
+        self.assertEqual(answer["best"]["route"], "billing")
+        wait_until(lambda: "tenantd-pool-probation" not in self.pool.tenants(), "no probation left")
+        self.assertEqual(self.pool.tenant("poison")["worker_id"], "tenantd-pool-0")
+
+    def test_a_worker_that_somebody_kills_blames_nobody(self):
+        done = threading.Event()
+
+        def ask():
+            self.answer = self.pool.ctl("query", "poison", LONG_TEXT, check=False)
+            done.set()
+        threading.Thread(target=ask).start()
+        wait_until(lambda: self.running("tenantd-pool-0") == "poison", "the request runs")
+        os.kill(self.pool.tenant("tenantd-pool-0")["pid"], signal.SIGKILL)
+        self.assertTrue(done.wait(60))
+        self.assertEqual(self.answer.returncode, 0, self.answer.stderr)  # sent again, and run
+        info = self.pool.tenant("poison")
+        self.assertEqual((info["worker_id"], info["reason"]), ("tenantd-pool-0", ""))
+
+
+if __name__ == "__main__":
+    unittest.main()
