@@ -55,6 +55,8 @@ class PoolTest(DaemonTest):
         self.assertEqual(self.answer(daemon, TENANTS[3]), "fallback")  # nobody's routes but its own
         shown = daemon.tenants()
         self.assertEqual(sorted(shown), list(shown))
+        counted = daemon.ctl("status", as_json=True)["daemon"]
+        self.assertEqual((counted["tenants"], counted["running"]), (len(TENANTS), len(TENANTS)))
         workers = {shown[tenant]["worker_id"] for tenant in TENANTS}
         self.assertEqual(workers, {"tenantd-pool-0", "tenantd-pool-1"})
         for tenant in TENANTS:
