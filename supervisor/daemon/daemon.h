@@ -94,6 +94,7 @@ class Daemon final : public TenantHost, public AttachTargets {
   void tell(EventType type, std::string_view tenant, pid_t pid, std::uint64_t generation,
             const std::string& detail);
   [[nodiscard]] std::size_t known_tenants() const;
+  [[nodiscard]] std::size_t running_tenants() const;
   [[nodiscard]] DaemonRecord daemon_record() const;
   [[nodiscard]] Result<PostureRecord> posture_of(const Tenant& tenant) const;
   void apply_reloadable(const DaemonConfig& fresh);

@@ -250,6 +250,13 @@ std::size_t Daemon::known_tenants() const {
   return pooled_.all().size() + static_cast<std::size_t>(own);
 }
 
+std::size_t Daemon::running_tenants() const {
+  const auto own = std::count_if(tenants_.all().begin(), tenants_.all().end(), [](const auto& one) {
+    return one.second.phase == Phase::running && !is_reserved_id(one.first.view());
+  });
+  return pooled_.served() + static_cast<std::size_t>(own);
+}
+
 LayerSet Daemon::missing_layers() const {
   return LayerSet::all().without(parts_.launcher.host().available);
 }
@@ -257,7 +264,7 @@ LayerSet Daemon::missing_layers() const {
 DaemonRecord Daemon::daemon_record() const {
   DaemonRecord record;
   record.tenants = known_tenants();
-  record.running = tenants_.running();
+  record.running = running_tenants();
   record.uptime_ms = now_ms() - started_ms_;
   record.hellos = counters_.hellos;
   record.hellos_accepted = counters_.accepted;

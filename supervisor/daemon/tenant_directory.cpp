@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "shared/base/clock.h"
@@ -17,6 +18,17 @@ std::string summary(const std::vector<Error>& errors) {
   std::string text = errors.front().describe();
   if (errors.size() > 1) text += " (and " + std::to_string(errors.size() - 1) + " more)";
   return text;
+}
+
+// None if the directory is not there.
+std::unordered_set<std::string> names_in(const std::string& directory) {
+  std::unordered_set<std::string> names;
+  std::error_code failed;
+  for (std::filesystem::directory_iterator entry(directory, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    names.insert(entry->path().filename().string());
+  }
+  return names;
 }
 
 }  // namespace
@@ -103,7 +115,11 @@ void TenantDirectory::reject(const TenantId& id, const std::string& why) {
 }
 
 // A worker of its own has run for it once, if not now.
-bool TenantDirectory::has_own_data(const TenantId& id) const {
+bool TenantDirectory::has_own_data(const TenantId& id) {
+  if (!first_scan_done_) {
+    if (!data_at_start_) data_at_start_ = names_in(config_.state_dir + "/tenants");
+    return data_at_start_->contains(id.str());
+  }
   return ::access(data_directory_path(config_.state_dir, id).c_str(), F_OK) == 0;
 }
 
@@ -118,6 +134,7 @@ void TenantDirectory::settle(const std::vector<std::string>& removed) {
   }
   if (!first_scan_done_) add_unseen(gone);
   present_.clear();
+  data_at_start_.reset();
   if (!gone.empty()) {
     const std::uint64_t now_ms = monotonic_ns() / 1'000'000;
     while (!recent_removals_ms_.empty() &&

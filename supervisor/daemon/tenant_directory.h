@@ -7,6 +7,7 @@
 
 #include <deque>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_set>
@@ -48,7 +49,7 @@ class TenantDirectory {
   // To the registry of its plan; a change of plan is refused while data lies with the other.
   void apply(const TenantId& id, TenantConfig config);
   void reject(const TenantId& id, const std::string& why);
-  [[nodiscard]] bool has_own_data(const TenantId& id) const;
+  [[nodiscard]] bool has_own_data(const TenantId& id);
   [[nodiscard]] std::size_t known_tenants() const;
   void settle(const std::vector<std::string>& removed);
   void remove_all(const std::set<TenantId>& tenants);
@@ -66,6 +67,8 @@ class TenantDirectory {
   std::string problem_;
   UniqueFd directory_;                    // checked; kept for one batch
   std::unordered_set<TenantId> present_;  // until the first scan is done
+  // Names in the directory of the tenants' data, read once for the first scan.
+  std::optional<std::unordered_set<std::string>> data_at_start_;
   std::set<TenantId> held_;
   std::deque<std::uint64_t> recent_removals_ms_;
   bool first_scan_done_ = false;

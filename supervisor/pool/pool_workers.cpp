@@ -107,6 +107,12 @@ std::uint32_t PoolWorkers::shard_of_tenant(const TenantId& tenant) const {
   return shard_of(tenant.view(), config_.pool.shards);
 }
 
+bool PoolWorkers::serves(std::uint32_t shard) const {
+  const Tenant* const entry =
+      shard < owners_.size() ? tenants_.find(ids_[owners_[shard]]) : nullptr;
+  return entry != nullptr && entry->phase == Phase::running && entry->worker->shards().has(shard);
+}
+
 const TenantId& PoolWorkers::worker_of(const TenantId& tenant) const {
   return ids_[owners_[shard_of_tenant(tenant)]];
 }

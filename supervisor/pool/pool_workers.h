@@ -32,6 +32,9 @@ class PoolWorkers {
   // Does what can be done now; to be called whenever a pooled worker's process has gone.
   void reconcile();
 
+  [[nodiscard]] std::uint32_t shard_of_tenant(const TenantId& tenant) const;
+  // The worker that is to have it runs.
+  [[nodiscard]] bool serves(std::uint32_t shard) const;
   // Of the plan, whether it runs or not.
   [[nodiscard]] const TenantId& worker_of(const TenantId& tenant) const;
   [[nodiscard]] const Tenant* entry_of(const TenantId& tenant) const;

@@ -51,6 +51,14 @@ const PooledTenant* PooledTenants::find(const TenantId& id) const {
   return found == tenants_.end() ? nullptr : &found->second;
 }
 
+std::size_t PooledTenants::served() const {
+  std::size_t count = 0;
+  for (std::uint32_t shard = 0; shard < max_shards; ++shard) {
+    if (per_shard_[shard] != 0 && workers_.serves(shard)) count += per_shard_[shard];
+  }
+  return count;
+}
+
 void PooledTenants::apply_file(const TenantId& id, const TenantConfig& config) {
   PooledTenant now = lean(config);
   const auto place = tenants_.lower_bound(id);
@@ -59,6 +67,7 @@ void PooledTenants::apply_file(const TenantId& id, const TenantConfig& config) {
   }
   count_eager(false, now.eager);
   tenants_.emplace_hint(place, id, std::move(now));
+  ++per_shard_[workers_.shard_of_tenant(id)];
   tell(EventType::config_applied, id, "new");
   workers_.want(true, eager_ > 0);
 }
@@ -99,6 +108,7 @@ void PooledTenants::remove_file(const TenantId& id) {
   if (found == tenants_.end()) return;
   count_eager(found->second.eager, false);
   tenants_.erase(found);
+  --per_shard_[workers_.shard_of_tenant(id)];
   if (Worker* const worker = workers_.holder_of(id)) {
     worker->release_tenant(id, DrainReason::removed);
   }

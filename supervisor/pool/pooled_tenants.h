@@ -5,6 +5,7 @@
 // tenants with a worker of their own do: a broken one leaves the last good one in force.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
 #include <string>
@@ -54,6 +55,8 @@ class PooledTenants {
   // The end of a batch of files; of the first one all are known.
   void settle();
 
+  // Those whose worker runs.
+  [[nodiscard]] std::size_t served() const;
   [[nodiscard]] const PooledTenant* find(const TenantId& id) const;
   [[nodiscard]] const std::map<TenantId, PooledTenant>& all() const noexcept { return tenants_; }
 
@@ -66,6 +69,7 @@ class PooledTenants {
   PoolWorkers& workers_;
   std::function<void(std::uint64_t)> on_untold_;
   std::map<TenantId, PooledTenant> tenants_;
+  std::array<std::size_t, max_shards> per_shard_{};
   std::size_t eager_ = 0;
   double tokens_ = told_at_once;
   std::uint64_t tokens_ms_ = 0;

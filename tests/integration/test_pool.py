@@ -55,6 +55,8 @@ class PoolTest(DaemonTest):
         self.assertEqual(self.answer(daemon, TENANTS[3]), "fallback")  # nobody's routes but its own
         shown = daemon.tenants()
         self.assertEqual(sorted(shown), list(shown))
+        counted = daemon.ctl("status", as_json=True)["daemon"]
+        self.assertEqual((counted["tenants"], counted["running"]), (len(TENANTS), len(TENANTS)))
         workers = {shown[tenant]["worker_id"] for tenant in TENANTS}
         self.assertEqual(workers, {"tenantd-pool-0", "tenantd-pool-1"})
         for tenant in TENANTS:
@@ -121,6 +123,20 @@ class PoolTest(DaemonTest):
         daemon.write_tenant("acme", 'plan = "standard"\nnonsense = 1\n')
         wait_until(lambda: "nonsense" in daemon.tenant("acme")["config_error"], "it is broken")
         self.assertEqual(self.answer(daemon, "acme"), "fallback")
+
+    def test_a_premium_tenants_data_is_not_left_behind_over_a_restart(self):
+        daemon = self.pool(1)
+        daemon.write_tenant("acme", standard().replace('"standard"', '"premium"'))
+        daemon.wait_state("acme", "running")
+        for restart in (False, True):
+            if restart:
+                daemon.stop()
+            daemon.write_tenant("acme", standard())
+            if restart:
+                daemon.start()
+            wait_until(lambda: "plan" in daemon.tenant("acme").get("config_error", ""),
+                       "the plan is refused")
+        self.assertEqual(daemon.tenant("acme")["state"], "refused")
 
     def test_without_workers_no_standard_tenant_runs(self):
         daemon = self.pool(0, ["acme"])

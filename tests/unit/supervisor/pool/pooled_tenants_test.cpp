@@ -62,6 +62,20 @@ TEST_CASE("the worker that has the tenant hears of changes and of its end, and o
   CHECK(world.journalled[EventType::tenant_removed] >= 1);
 }
 
+TEST_CASE("those whose worker runs are counted") {
+  PoolWorld world(2);
+  for (int i = 0; i < 50; ++i) world.add("t" + std::to_string(i));
+  CHECK(world.pooled->served() == 0);
+  world.settle();
+  CHECK(world.pooled->served() == 50);
+  world.pooled->remove_file(TenantId::parse("t7").value());
+  CHECK(world.pooled->served() == 49);
+  world.set_workers(3);  // those whose shard moves have no worker for a while
+  CHECK(world.pooled->served() < 49);
+  world.settle();
+  CHECK(world.pooled->served() == 49);
+}
+
 TEST_CASE("a flood of files is told in one sum") {
   PoolWorld world(2);
   static constexpr int files = 5000;
