@@ -58,11 +58,8 @@ std::string Workforce::encoder_directory_of(const TenantConfig& config) const {
   return {};
 }
 
-Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const TenantConfig& config,
-                                                 std::uint64_t generation) {
-  const auto uid = prepare_data_directory(paths_.state_dir, tenant, uids_);
-  if (!uid) return tl::unexpected(uid.error());
-  RunRecord record{tenant, 0, 0, boot_id_, generation, *uid, {}, {}, worker_fingerprint(config)};
+LaunchRequest Workforce::request_for(const TenantId& tenant, const TenantConfig& config,
+                                     uid_t uid) const {
   LaunchRequest request;
   request.spec = spec_for(tenant, config);
   request.program_path = program_;
@@ -71,12 +68,22 @@ Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const T
   request.link_directory = paths_.link_directory();
   request.encoder_directory = encoder_directory_of(config);
   request.library_paths = library_paths_;
-  request.uid = *uid;
-  request.gid = *uid;
+  request.uid = uid;
+  request.gid = uid;
   request.tolerated = tolerated_;
-  request.cgroup = CgroupName{tenant, generation};
+  request.cgroup = CgroupName{tenant, 0};
   request.limits = to_resource_limits(config);
   request.use_cgroup = services_.cgroups.mode() != CgroupMode::none;
+  return request;
+}
+
+Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const TenantConfig& config,
+                                                 std::uint64_t generation) {
+  const auto uid = prepare_data_directory(paths_.state_dir, tenant, uids_);
+  if (!uid) return tl::unexpected(uid.error());
+  RunRecord record{tenant, 0, 0, boot_id_, generation, *uid, {}, {}, worker_fingerprint(config)};
+  LaunchRequest request = request_for(tenant, config, *uid);
+  request.cgroup.generation = generation;
   request.before_release = [this, &record](pid_t pid) -> Status {
     const auto ticks = process_start_ticks(pid);
     if (!ticks) return tl::unexpected(ticks.error());
