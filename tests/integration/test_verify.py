@@ -3,10 +3,11 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import unittest
 
-from harness import DaemonTest, IS_ROOT, programs_directory, tenant_toml, wait_until
+from harness import DaemonTest, IS_ROOT, process_alive, programs_directory, tenant_toml, wait_until
 
 CHECKS = ("database", "cache", "network", "process", "resource")
 # What a worker of its own must be there for.
@@ -171,6 +172,77 @@ class VerifyTest(DaemonTest):
         self.assertEqual(daemon.stop(), 0)
         self.assertEqual(daemon.control_groups(), [])
         self.assertEqual(os.listdir(daemon.state_dir / "probes"), [])
+
+    def hooked_daemon(self, script, mode=0o755):
+        daemon = self.daemon()
+        hook = daemon.config_dir / "hook"
+        hook.write_text(script.format(out=daemon.base / "told"))
+        os.chmod(hook, mode)
+        text = daemon.config_file.read_text()
+        daemon.config_file.write_text(
+            text.replace("[verify]", f'[verify]\non_violation = "{hook}"'))
+        daemon.write_tenant("acme")
+        daemon.start()
+        daemon.wait_state("acme", "running")
+        os.chmod(daemon.state_dir / "tenants/acme", 0o755)
+        self.assertEqual(self.failures(daemon, "acme", "--check", "database"), {"database.data_directory"})
+        return daemon
+
+    def test_a_violation_runs_the_hook_once_with_the_facts_and_nothing_else(self):
+        daemon = self.hooked_daemon('#!/bin/sh\necho "$0|$*|$(env -u PWD -u _ -u SHLVL | sort | tr "\\n" " ")"'
+                                    ' >>{out}.new\nls /proc/self/fd >&2\nmv {out}.new {out}\n')
+        told = daemon.base / "told"
+        wait_until(lambda: "on_violation was run" in daemon.log(), "the end of the hook")
+        lines = told.read_text().splitlines()
+        self.assertEqual(len(lines), 1)
+        program, arguments, environment = lines[0].split("|")
+        self.assertEqual(program, str(daemon.config_dir / "hook"))
+        self.assertEqual(arguments, "acme database.data_directory")
+        self.assertEqual({v.split("=")[0] for v in environment.split()}, {"PATH", "TENANTD_TENANT"})
+        self.assertIn("TENANTD_TENANT=acme", environment)
+        os.chmod(daemon.state_dir / "tenants/acme", 0o700)
+        self.verify(daemon, "acme", "--check", "database")
+        self.assertEqual(len(told.read_text().splitlines()), 1)
+
+    def test_a_hook_that_others_can_write_is_not_run(self):
+        daemon = self.hooked_daemon("#!/bin/sh\necho >{out}\n", mode=0o777)
+        wait_until(lambda: "on_violation was not run" in daemon.log(), "the refusal")
+        self.assertFalse((daemon.base / "told").exists())
+
+    def test_a_hook_that_fails_is_told_and_one_that_hangs_ends_with_the_daemon(self):
+        daemon = self.hooked_daemon("#!/bin/sh\nexit 3\n")
+        wait_until(lambda: "on_violation: exit code 3" in daemon.log(), "its exit code in the log")
+        daemon = self.hooked_daemon("#!/bin/sh\necho $$ >{out}.new\nmv {out}.new {out}\nexec sleep 1000\n")
+        wait_until((daemon.base / "told").exists, "the hook at work")
+        pid = int((daemon.base / "told").read_text())
+        self.assertEqual(daemon.stop(), 0)
+        self.assertFalse(process_alive(pid))
+
+    def test_what_a_weak_host_lacks_is_not_promised_and_never_passes(self):
+        daemon = self.daemon(user=65534)
+        os.chown(daemon.base, 65534, 65534)
+        daemon.write_tenant("acme")
+        daemon.start(wait=False)
+        daemon.process.wait(30)
+        flag = re.search(r"--tolerate-missing=[a-z_,]+", daemon.log())
+        self.assertIsNotNone(flag, daemon.log())
+        daemon.flags.append(flag.group(0))
+        daemon.start()
+        daemon.wait_state("acme", "running")
+        report = self.verify(daemon, "acme")
+        missing = set(flag.group(0).split("=")[1].split(","))
+        self.assertIn("own_uid", missing)
+        by_name = {probe["name"]: probe for probe in report["probes"]}
+        lifted = {"own_uid": ["process.own_uid", "database.unique_uid"],
+                  "cgroup_memory": ["resource.memory_group", "resource.memory"],
+                  "cgroup_cpu": ["resource.cpu_group", "resource.cpu"],
+                  "cgroup_pids": ["resource.pids_group"]}
+        for layer, probes in lifted.items():
+            for name in probes if layer in missing else []:
+                self.assertEqual(by_name[name]["outcome"], "not promised", by_name[name])
+                self.assertIn(f"{layer} is tolerated as missing", by_name[name]["evidence"])
+        self.assertEqual(by_name["process.fork"]["outcome"], "passed")
+        self.assertEqual(by_name["resource.new_file"]["outcome"], "passed")
 
     def start_ctl(self, daemon, *arguments):
         process = subprocess.Popen([str(programs_directory() / "tenantctl"), "--socket",
