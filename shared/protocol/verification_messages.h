@@ -43,7 +43,7 @@ struct AdminVerification {
   static constexpr MessageType type = MessageType::admin_verification;
   std::string tenant;
   std::string plan;          // "premium (process)": what the promises are read from
-  bool all_passed = false;   // no probe failed
+  bool all_passed = false;   // none failed, and some have passed: what shows nothing passes nothing
   std::uint32_t passed = 0;  // probes
   std::uint32_t not_promised = 0;
   std::uint32_t not_applicable = 0;

@@ -4,7 +4,9 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import tempfile
 import unittest
 
 from harness import DaemonTest, IS_ROOT, process_alive, programs_directory, tenant_toml, wait_until
@@ -172,6 +174,31 @@ class VerifyTest(DaemonTest):
         self.assertEqual(daemon.stop(), 0)
         self.assertEqual(daemon.control_groups(), [])
         self.assertEqual(os.listdir(daemon.state_dir / "probes"), [])
+
+    def test_a_probe_program_that_is_none_shows_nothing(self):
+        folder = tempfile.TemporaryDirectory(prefix="tnd-no-probe-")
+        self.addCleanup(folder.cleanup)
+        shutil.copytree(programs_directory(), folder.name, dirs_exist_ok=True)
+        shutil.copymode(programs_directory(), folder.name)
+        program = pathlib.Path(folder.name) / "tenantd-probe"
+        shutil.copy2(pathlib.Path(folder.name) / "tenantd-control", program)
+        daemon = self.daemon(flags=["--libexec-dir", folder.name])
+        daemon.write_tenant("acme")
+        daemon.start()
+        before = daemon.wait_state("acme", "running")
+        report = self.verify(daemon, "acme", expected_exit=1)
+        self.assertEqual(set(report["failures"]), {p["name"] for p in report["probes"] if p["inside"]})
+        self.assertTrue(all("never began" in p["evidence"] for p in report["probes"] if p["inside"]))
+        program.unlink()
+        report = self.verify(daemon, "acme", expected_exit=1)
+        self.assertEqual(set(report["failures"]), {p["name"] for p in report["probes"] if p["inside"]})
+        self.assertTrue(all("could not be tried" in p["evidence"] for p in report["probes"] if p["inside"]))
+        self.assertEqual(daemon.tenant("acme")["pid"], before["pid"])
+
+    def test_several_ask_at_once(self):
+        daemon = self.running_tenant()
+        asked = [self.start_ctl(daemon, "verify", "acme", "--check", "network") for _ in range(6)]
+        self.assertEqual([process.wait(60) for process in asked], [0] * 6)
 
     def hooked_daemon(self, script, mode=0o755):
         daemon = self.daemon()

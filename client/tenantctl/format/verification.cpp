@@ -16,9 +16,13 @@ Color color_of(const std::string& outcome) {
 
 std::string verification_text(const AdminVerification& report, bool colored) {
   std::string out = printable(report.tenant) + ", " + printable(report.plan) + ": ";
-  out += report.all_passed
-             ? painted("all passed", Color::good, colored)
-             : painted(std::to_string(report.failures.size()) + " FAILED", Color::bad, colored);
+  if (report.all_passed) {
+    out += painted("all passed", Color::good, colored);
+  } else if (report.failures.empty()) {
+    out += painted("nothing was shown", Color::warning, colored);
+  } else {
+    out += painted(std::to_string(report.failures.size()) + " FAILED", Color::bad, colored);
+  }
   out += " (" + std::to_string(report.passed) + " passed, " + std::to_string(report.not_promised) +
          " not promised, " + std::to_string(report.not_applicable) + " not applicable)\n";
   Table table({"OUTCOME", "PROBE", "FROM", "EVIDENCE"});

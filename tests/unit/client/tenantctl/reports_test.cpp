@@ -137,6 +137,9 @@ TEST_CASE("a verification, and those before it") {
       {"process.fork", "process", true, "not promised", "seccomp is tolerated as missing"}};
   check_golden("verification.txt", verification_text(report, false));
   check_golden("verification.json", json_text(to_json(report)));
+  const AdminVerification nothing{"acme", "standard (logical)", false, 0, 43, 0, {}, {}};
+  CHECK(
+      verification_text(nothing, false).starts_with("acme, standard (logical): nothing was shown"));
   const std::vector<PastVerification> past = {
       {7, 1'700'000'000'123, true, "onboarding: 43 passed"},
       {9, 1'700'000'001'000, false, "timer: 42 passed, 1 failed: network.tcp"}};
