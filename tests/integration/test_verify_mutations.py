@@ -1,7 +1,8 @@
 """Each protection left out in turn: exactly the probes that are about it fail.
 
 A real tenantd with the mutant jail of tests/isolation, which leaves out the steps that a tenant's id names
-("mutant-<mask>") while it reports success. What the launcher does is left out by tests/isolation itself.
+("mutant-<mask>") while it reports success; or with a launcher whose processes lack a namespace that it believes
+they have.
 """
 
 import contextlib
@@ -47,6 +48,12 @@ EXPECTED = {
     "landlock": {"resource.new_file"},
     "system_call_filter": {"process.system_call_filter", "process.fork", "process.new_namespace",
                            "process.system_call"},
+}
+# Of the launcher, by the flag of clone(2). Without the others the jail cannot go on, and no worker runs.
+NAMESPACES = {
+    0x40000000: {"network.namespace"},
+    0x08000000: {"cache.ipc_namespace"},
+    0x20000000: {"process.pid_namespace"},
 }
 # Another step does the same: with both left out a probe fails, with one of them none may.
 NOT_ALONE = {
@@ -135,6 +142,32 @@ class Mutations(DaemonTest):
             with self.subTest(step=step):
                 found, evidence = self.failures(daemon, 1 << steps.index(step))
                 self.assertEqual(found, set(), evidence)
+
+    def namespaceless_daemon(self, flag):
+        library = build_directory() / "tests/isolation/mutant_launcher/mutant_launcher.so"
+        if not library.exists():
+            self.skipTest("nothing can be preloaded into a sanitizer's program")
+        daemon = self.mutant_daemon()
+        command = daemon.command
+        daemon.command = lambda: ["env", f"LD_PRELOAD={library}", f"TENANTD_MUTANT_LAUNCHER={flag:x}", *command()]
+        daemon.start()
+        return daemon
+
+    def test_a_namespace_that_the_launcher_left_out_fails_its_probe(self):
+        for flag, expected in NAMESPACES.items():
+            with self.subTest(flag=hex(flag)):
+                found, evidence = self.failures(self.namespaceless_daemon(flag), 0)
+                self.assertEqual(found, expected, evidence)
+
+    def test_a_network_is_reached_once_nothing_is_before_it(self):
+        daemon = self.namespaceless_daemon(0x40000000)
+        steps = jail_steps()
+        mask = sum(1 << steps.index(step) for step in ("landlock", "system_call_filter"))
+        found, evidence = self.failures(daemon, mask)
+        self.assertEqual({name for name in found if name.startswith("network.")},
+                         {"network.namespace", "network.tcp", "network.udp", "network.abstract_socket"})
+        self.assertEqual(found - {name for name in found if name.startswith("network.")},
+                         EXPECTED["landlock"] | EXPECTED["system_call_filter"], evidence)
 
     def test_a_protection_that_others_stand_behind_is_missed_with_them_together(self):
         daemon = self.mutant_daemon()
