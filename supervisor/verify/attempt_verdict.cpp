@@ -87,6 +87,27 @@ Finding judge_cpu(const ProbeRow& row, const ProbeEnd& end) {
 
 }  // namespace
 
+bool take_probe_message(std::span<const std::byte> packet, std::uint64_t generation,
+                        ProbeEnd& end) {
+  ConfinementReport report;
+  if (parse_link_message(packet, report)) {
+    const bool first = !end.tried && end.jail_reason.empty();
+    if (!first || report.header.generation != generation || !report.reason.valid()) return false;
+    end.missing = LayerSet(end.missing.bits() | report.missing_layers);
+    end.jail_reason = report.reason.view();
+    return true;
+  }
+  ProbeResult result;
+  if (!parse_link_message(packet, result) || result.header.generation != generation) return false;
+  if (result.step == ProbeStep::trying && !end.tried) {
+    end.tried = true;
+    return true;
+  }
+  if (result.step != ProbeStep::done || !end.tried || end.error) return false;
+  end.error = result.error;
+  return true;
+}
+
 Finding judge_attempt(const ProbeRow& row, const ProbeEnd& end) {
   if (end.faulty) return failed("the probe sent what it may not");
   if (!end.jail_reason.empty()) return failed("could not be confined: " + end.jail_reason);

@@ -1,10 +1,12 @@
 // What the end of a probe process says about the promise it tried to break.
 //
-// Runs in: the supervisor. Pure functions. An attempt has passed only if something that is known to
-// stop it has done so; an end that nobody can explain is a failure.
+// Runs in: the supervisor. Pure functions; a packet is a stranger's word. An attempt has passed
+// only if something that is known to stop it has done so; an end that nobody can explain is a
+// failure.
 #pragma once
 
 #include <optional>
+#include <span>
 
 #include "shared/contract/verification.h"
 #include "supervisor/launch/cgroup.h"
@@ -24,6 +26,11 @@ struct ProbeEnd {
   CgroupUsage usage;    // of its group, after its death
   LayerSet missing;     // layers that it ran without, as root tolerates
 };
+
+// Takes the jail's report or one of the probe's two messages into `end`. False: anything else, in
+// any other order or of another generation; `end` is as it was.
+[[nodiscard]] bool take_probe_message(std::span<const std::byte> packet, std::uint64_t generation,
+                                      ProbeEnd& end);
 
 [[nodiscard]] Finding judge_attempt(const ProbeRow& row, const ProbeEnd& end);
 

@@ -125,4 +125,9 @@ void remove_probe_directory(const std::string& state_dir, const TenantId& tenant
   std::filesystem::remove_all(probe_directory_path(state_dir, tenant), ignored);
 }
 
+void remove_probe_directories(const std::string& state_dir) {
+  std::error_code ignored;
+  std::filesystem::remove_all(state_dir + "/probes", ignored);
+}
+
 }  // namespace tenantd

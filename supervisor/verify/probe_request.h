@@ -38,6 +38,8 @@ struct ProbeLaunch {
 [[nodiscard]] Status make_probe_directory(const std::string& state_dir, const TenantId& tenant,
                                           uid_t uid, bool privileged);
 void remove_probe_directory(const std::string& state_dir, const TenantId& tenant);
+// Of all tenants: what an earlier supervisor left.
+void remove_probe_directories(const std::string& state_dir);
 [[nodiscard]] std::string probe_directory_path(const std::string& state_dir,
                                                const TenantId& tenant);
 

@@ -3,7 +3,6 @@
 #include <sys/wait.h>
 
 #include <csignal>
-#include <cstring>
 #include <utility>
 
 namespace tenantd {
@@ -74,23 +73,7 @@ void ProbeRun::misbehaved() {
 }
 
 void ProbeRun::on_message(std::span<const std::byte> packet) {
-  ConfinementReport report;
-  ProbeResult result;
-  if (parse_link_message(packet, report) && report.reason.valid() && !end_.tried) {
-    end_.missing = LayerSet(end_.missing.bits() | report.missing_layers);
-    end_.jail_reason = report.reason.view();
-    return;
-  }
-  if (!parse_link_message(packet, result) || result.header.generation != cgroup_.generation) {
-    return misbehaved();
-  }
-  if (result.step == ProbeStep::trying && !end_.tried) {
-    end_.tried = true;
-  } else if (result.step == ProbeStep::done && end_.tried && !end_.error) {
-    end_.error = result.error;
-  } else {
-    misbehaved();
-  }
+  if (!take_probe_message(packet, cgroup_.generation, end_)) misbehaved();
 }
 
 void ProbeRun::conclude(const DeathCause& cause) {

@@ -14,6 +14,7 @@ Verifier::Verifier(VerificationServices services, const DaemonConfig& config, On
       generation_(static_cast<std::uint64_t>(wall_clock_ms())),
       later_(services_.probes.loop),
       round_(services_.probes.loop) {
+  remove_probe_directories(services_.paths.state_dir);
   configure(config);
 }
 

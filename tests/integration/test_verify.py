@@ -271,6 +271,20 @@ class VerifyTest(DaemonTest):
         self.assertEqual(by_name["process.fork"]["outcome"], "passed")
         self.assertEqual(by_name["resource.new_file"]["outcome"], "passed")
 
+    def test_a_killed_supervisor_leaves_what_the_next_one_removes(self):
+        daemon = self.running_tenant()
+        asked = self.start_ctl(daemon, "verify", "acme")
+        wait_until((daemon.state_dir / "probes/acme").exists, "a verification that tries", interval_s=0.001)
+        daemon.kill()
+        (daemon.state_dir / "probes/gone").mkdir()  # of a tenant that nobody will verify again
+        daemon.start()
+        daemon.wait_state("acme", "running")
+        self.assertEqual(asked.wait(60), 0)  # asked again: a verification may run twice
+        self.assertEqual(os.listdir(daemon.state_dir / "probes"), [])
+        left = lambda: [g for g in daemon.control_groups() if "/probes/" in str(g)]
+        wait_until(lambda: not left(), "the end of the probe's control group")
+        self.verify(daemon, "acme")
+
     def start_ctl(self, daemon, *arguments):
         process = subprocess.Popen([str(programs_directory() / "tenantctl"), "--socket",
                                     daemon.socket_path, *arguments], stdout=subprocess.DEVNULL,

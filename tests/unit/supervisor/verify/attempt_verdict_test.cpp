@@ -41,6 +41,30 @@ ProbeOutcome outcome(ProbeAttempt attempt, const ProbeEnd& end) {
 
 }  // namespace
 
+TEST_CASE("two messages in their order, and no other") {
+  ProbeEnd end;
+  auto result = make_link_message<ProbeResult>(7);
+  const auto take = [&](ProbeStep step, int error, std::uint64_t generation) {
+    result.step = step;
+    result.error = error;
+    result.header.generation = generation;
+    return take_probe_message(std::as_bytes(std::span(&result, 1)), 7, end);
+  };
+  CHECK_FALSE(take(ProbeStep::done, EPERM, 7));
+  CHECK_FALSE(take(ProbeStep::trying, 0, 8));
+  CHECK(take(ProbeStep::trying, 0, 7));
+  CHECK_FALSE(take(ProbeStep::trying, 0, 7));
+  CHECK(take(ProbeStep::done, EPERM, 7));
+  CHECK_FALSE(take(ProbeStep::done, 0, 7));
+  CHECK(end.error == EPERM);
+  // The jail speaks first or not at all.
+  const auto report = make_link_message<ConfinementReport>(7);
+  CHECK_FALSE(take_probe_message(std::as_bytes(std::span(&report, 1)), 7, end));
+  ProbeEnd fresh;
+  CHECK(take_probe_message(std::as_bytes(std::span(&report, 1)), 7, fresh));
+  CHECK_FALSE(fresh.tried);
+}
+
 TEST_CASE("an attempt that succeeds is a failure of every promise") {
   for (const ProbeRow& row : probe_rows()) {
     if (row.source != ProbeSource::attempt) continue;
