@@ -73,4 +73,12 @@ Result<AdminDaemon> AdminClient::daemon() {
   return without_exceptions([&] { return session_->call<AdminDaemon>(AdminDaemonRequest{}); });
 }
 
+Result<AdminVerification> AdminClient::verify(const AdminVerify& request) {
+  return without_exceptions([&] { return session_->call<AdminVerification>(request); });
+}
+
+Result<AdminVerifications> AdminClient::verifications(const AdminVerificationsRequest& request) {
+  return without_exceptions([&] { return session_->call<AdminVerifications>(request); });
+}
+
 }  // namespace tenantd

@@ -16,7 +16,7 @@ _tenantctl() {
       --socket | --token-file | --transport | --timeout | --lines | -n | --embedding-file | --encoder | --alternatives | \
         --utterance | --keyword | --pattern | --always | --always-pattern | --never | --never-pattern | --priority | \
         --aggregation | --limit | --route | --threshold | --margin | --description | --tag | --mode | --embeddings | --dimension | --min-examples | --config | --tenants-dir | \
-        --queries | --connections | --depth | --rate | --duration | --count | --warm-up)
+        --check | --queries | --connections | --depth | --rate | --duration | --count | --warm-up)
         [[ $word == --embeddings && $verb == export ]] || skip=1 ;;
       -*) ;;
       *)
@@ -36,11 +36,13 @@ _tenantctl() {
     --transport) mapfile -t COMPREPLY < <(compgen -W "ring stream" -- "$current"); return ;;
     --aggregation)
       mapfile -t COMPREPLY < <(compgen -W "max mean top_k_mean centroid prototype_mix" -- "$current"); return ;;
+    --check)
+      mapfile -t COMPREPLY < <(compgen -W "database cache network process resource" -- "$current"); return ;;
     --mode) mapfile -t COMPREPLY < <(compgen -W "put add" -- "$current"); return ;;
   esac
   local words=""
   case $noun:$verb in
-    :) words="status tenant query bench routes reload config" ;;
+    :) words="status tenant query bench routes reload config verify" ;;
     tenant:) words="list status restart logs events" ;;
     routes:) words="add remove show list status import export evaluate lint fit" ;;
     config:) words="check" ;;
@@ -54,12 +56,13 @@ _tenantctl() {
     routes:export) words="--embeddings" ;;
     routes:lint) words="--min-examples" ;;
     routes:fit) words="--objective --out-of-scope-recall --data --folds --seed --apply --config" ;;
+    verify:) words="--all --check --history --lines" ;;
     reload:) words="--confirm-removal" ;;
     config:check) words="--config --tenants-dir" ;;
   esac
   if [[ $current == -* ]]; then
     words="$words $globals"
-  elif [[ $noun:$verb =~ ^(status:|query:|bench:|tenant:(status|restart|logs|events)|routes:.+)$ && $positionals -eq 0 ]]; then
+  elif [[ $noun:$verb =~ ^(status:|query:|bench:|verify:|tenant:(status|restart|logs|events)|routes:.+)$ && $positionals -eq 0 ]]; then
     words="$words $(_tenantctl_tenants)"
   elif [[ $noun:$verb =~ ^routes:(import|export|evaluate)$ && $positionals -eq 1 ]]; then
     mapfile -t COMPREPLY < <(compgen -f -- "$current")

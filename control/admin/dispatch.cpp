@@ -76,6 +76,11 @@ Status dispatch(const AdminContext& context, const Requester& requester, std::ui
     case MessageType::admin_daemon_request:
       return serve<AdminDaemonRequest, AdminDaemon>(context, requester, payload,
                                                     std::move(respond));
+    case MessageType::admin_verify:
+      return serve<AdminVerify, AdminVerification>(context, requester, payload, std::move(respond));
+    case MessageType::admin_verifications_request:
+      return serve<AdminVerificationsRequest, AdminVerifications>(context, requester, payload,
+                                                                  std::move(respond));
     default:
       return fail(ErrorCode::protocol_error, "not a request that control takes");
   }

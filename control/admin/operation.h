@@ -43,6 +43,10 @@ void run_operation(const AdminContext& context, const Requester& requester,
                    const AdminPostureRequest& request, Reply<AdminPosture> reply);
 void run_operation(const AdminContext& context, const Requester& requester,
                    const AdminDaemonRequest& request, Reply<AdminDaemon> reply);
+void run_operation(const AdminContext& context, const Requester& requester,
+                   const AdminVerify& request, Reply<AdminVerification> reply);
+void run_operation(const AdminContext& context, const Requester& requester,
+                   const AdminVerificationsRequest& request, Reply<AdminVerifications> reply);
 
 // Error: invalid_argument naming the field when `tenant` is no valid id.
 [[nodiscard]] Status check_tenant(std::string_view tenant, const char* field);

@@ -109,6 +109,20 @@ AdminPosture posture_of(const PostureRecord& record) {
   return posture;
 }
 
+VerifyProbe probe_of(const VerifyProbeRecord& record) {
+  const auto named = [](const auto& names, auto number) -> std::string_view {
+    const auto index = static_cast<std::size_t>(number);
+    return index < names.size() ? names[index] : std::string_view("unknown");
+  };
+  VerifyProbe probe;
+  probe.name = record.name.view();
+  probe.check = named(isolation_check_names, record.check);
+  probe.inside = record.inside != 0;
+  probe.outcome = named(probe_outcome_names, record.outcome);
+  probe.evidence = record.evidence.view();
+  return probe;
+}
+
 AdminDaemon daemon_of(const DaemonRecord& record) {
   static constexpr std::array<std::string_view, 4> cgroup_modes = {"none", "v1", "hybrid", "v2"};
   AdminDaemon daemon;

@@ -21,6 +21,7 @@ namespace tenantd {
                                                   std::size_t max_parts);
 [[nodiscard]] TenantInfo tenant_info_of(const TenantRecord& record);
 [[nodiscard]] AdminPosture posture_of(const PostureRecord& record);
+[[nodiscard]] VerifyProbe probe_of(const VerifyProbeRecord& record);
 [[nodiscard]] AdminDaemon daemon_of(const DaemonRecord& record);
 
 }  // namespace tenantd

@@ -35,9 +35,22 @@ std::string_view event_type_name(EventType type) noexcept {
       return "supervisor_stopping";
     case EventType::tenant_suspected:
       return "tenant_suspected";
+    case EventType::isolation_verified:
+      return "isolation_verified";
+    case EventType::isolation_violated:
+      return "isolation_violated";
   }
   return "unknown";
 }
+
+namespace {
+
+bool is_verification(std::string_view event) noexcept {
+  return event == event_type_name(EventType::isolation_verified) ||
+         event == event_type_name(EventType::isolation_violated);
+}
+
+}  // namespace
 
 Ledger::Ledger(Loop& loop, std::string path, LedgerLimits limits, OnHealth on_health)
     : path_(std::move(path)),
@@ -117,6 +130,21 @@ std::vector<EventInfo> Ledger::read(std::string_view tenant, std::uint32_t limit
     degrade(rows.error());
   }
   return read_recent(tenant, limit, after_sequence);
+}
+
+std::vector<EventInfo> Ledger::verifications(std::string_view tenant, std::uint32_t limit) {
+  flush();
+  if (store_) {
+    auto rows = store_->verifications(tenant, limit);
+    if (rows) return std::move(*rows);
+    degrade(rows.error());
+  }
+  std::vector<EventInfo> out;
+  for (auto event = recent_.rbegin(); event != recent_.rend() && out.size() < limit; ++event) {
+    if (event->tenant == tenant && is_verification(event->event)) out.push_back(*event);
+  }
+  std::reverse(out.begin(), out.end());
+  return out;
 }
 
 std::vector<EventInfo> Ledger::read_recent(std::string_view tenant, std::uint32_t limit,

@@ -40,6 +40,8 @@ class Ledger {
   // Includes what was appended before the call. See LedgerStore::read for which and in what order.
   [[nodiscard]] std::vector<EventInfo> read(std::string_view tenant, std::uint32_t limit,
                                             std::uint64_t after_sequence);
+  // The newest `limit` verifications of a tenant, the oldest of them first.
+  [[nodiscard]] std::vector<EventInfo> verifications(std::string_view tenant, std::uint32_t limit);
   // Writes what is queued; called before the process ends.
   void flush();
   // Empty: healthy.

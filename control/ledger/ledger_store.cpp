@@ -29,18 +29,22 @@ enum Query : std::size_t {
   newest_of_tenant,
   after,
   after_of_tenant,
+  newest_verifications,
   trim_all,
   trim_tenant,
 };
 
 #define EVENT_COLUMNS "sequence, time_ms, event, tenant_id, pid, generation, detail"
-constexpr std::array<std::string_view, 7> queries = {
+constexpr std::array<std::string_view, 8> queries = {
     "INSERT INTO events (" EVENT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     "SELECT " EVENT_COLUMNS " FROM events ORDER BY sequence DESC LIMIT ?1",
     "SELECT " EVENT_COLUMNS " FROM events WHERE tenant_id = ?2 ORDER BY sequence DESC LIMIT ?1",
     "SELECT " EVENT_COLUMNS " FROM events WHERE sequence > ?3 ORDER BY sequence LIMIT ?1",
     "SELECT " EVENT_COLUMNS
     " FROM events WHERE tenant_id = ?2 AND sequence > ?3 ORDER BY sequence LIMIT ?1",
+    "SELECT " EVENT_COLUMNS
+    " FROM events WHERE tenant_id = ?2"
+    " AND event IN ('isolation_verified', 'isolation_violated') ORDER BY sequence DESC LIMIT ?1",
     "DELETE FROM events WHERE sequence <= ?1",
     "DELETE FROM events WHERE tenant_id = ?1 AND sequence <= (SELECT sequence FROM events"
     "  WHERE tenant_id = ?1 ORDER BY sequence DESC LIMIT 1 OFFSET ?2)",
@@ -179,6 +183,22 @@ Result<std::vector<EventInfo>> LedgerStore::read(std::string_view tenant, std::u
     out.push_back(event_of(rows));
   }
   if (!follows) std::reverse(out.begin(), out.end());
+  return out;
+}
+
+Result<std::vector<EventInfo>> LedgerStore::verifications(std::string_view tenant,
+                                                          std::uint32_t limit) {
+  Statement& rows = statements_[newest_verifications];
+  rows.bind(1, std::int64_t{limit});
+  rows.bind(2, tenant);
+  std::vector<EventInfo> out;
+  for (;;) {
+    const auto row = rows.step();
+    if (!row) return fail(row.error());
+    if (!*row) break;
+    out.push_back(event_of(rows));
+  }
+  std::reverse(out.begin(), out.end());
   return out;
 }
 

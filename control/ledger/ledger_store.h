@@ -36,6 +36,10 @@ class LedgerStore {
   [[nodiscard]] Result<std::vector<EventInfo>> read(std::string_view tenant, std::uint32_t limit,
                                                     std::uint64_t after_sequence);
 
+  // The newest verifications of a tenant, in order of their sequence.
+  [[nodiscard]] Result<std::vector<EventInfo>> verifications(std::string_view tenant,
+                                                             std::uint32_t limit);
+
  private:
   LedgerStore(Database database, LedgerLimits limits)
       : database_(std::move(database)), limits_(limits) {}

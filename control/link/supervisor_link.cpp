@@ -24,6 +24,18 @@ Error error_of(const CommandDone& done) {
   return error;
 }
 
+std::uint64_t timeout_of(CommandVerb verb) noexcept {
+  switch (verb) {
+    case CommandVerb::reload:
+    case CommandVerb::confirm_removal:
+      return SupervisorLink::reload_timeout_ms;
+    case CommandVerb::verify:
+      return SupervisorLink::verify_timeout_ms;
+    default:
+      return SupervisorLink::command_timeout_ms;
+  }
+}
+
 LinkKind kind_of(std::span<const std::byte> packet) noexcept {
   LinkHeader header;
   if (packet.size() < sizeof header) return LinkKind{};
@@ -53,7 +65,7 @@ Result<std::unique_ptr<SupervisorLink>> SupervisorLink::create(Loop& loop, Uniqu
 }
 
 void SupervisorLink::ask(CommandVerb verb, std::string_view tenant, std::uint32_t requester_uid,
-                         OnAnswer on_answer) {
+                         OnAnswer on_answer, CheckMask checks) {
   if (pending_.size() >= max_pending) {
     return on_answer(unavailable("control waits for too many answers of the supervisor"));
   }
@@ -62,17 +74,16 @@ void SupervisorLink::ask(CommandVerb verb, std::string_view tenant, std::uint32_
   command.verb = verb;
   command.page_size = page_size;
   command.requester_uid = requester_uid;
+  command.checks = checks;
   if (!command.tenant_id.assign(tenant)) {
     return on_answer(fail(ErrorCode::invalid_argument, "not a tenant id"));
   }
   if (const Status sent = channel_->send(command); !sent) {
     return on_answer(unavailable("the supervisor takes no commands: " + sent.error().message));
   }
-  const bool slow = verb == CommandVerb::reload || verb == CommandVerb::confirm_removal;
   Pending& pending = pending_[command.command_id];
   pending.on_answer = std::move(on_answer);
-  pending.deadline_ns =
-      monotonic_ns() + (slow ? reload_timeout_ms : command_timeout_ms) * ns_per_ms;
+  pending.deadline_ns = monotonic_ns() + timeout_of(verb) * ns_per_ms;
   if (!expiry_.active())
     expiry_.start(
         expiry_tick_ms, [this] { expire(); }, expiry_tick_ms);
@@ -114,6 +125,17 @@ void SupervisorLink::on_message(std::span<const std::byte> packet, UniqueFd desc
       if (!parse_link_message(packet, record)) return;
       const auto found = pending_.find(record.command_id);
       if (found != pending_.end()) found->second.answer.posture = record;
+      return;
+    }
+    case LinkKind::verify_probe_record: {
+      VerifyProbeRecord record;
+      if (!parse_link_message(packet, record) || !record.name.valid() || !record.evidence.valid()) {
+        return;
+      }
+      const auto found = pending_.find(record.command_id);
+      if (found == pending_.end()) return;
+      auto& probes = found->second.answer.probes;
+      if (probes.size() < VerifyProbeRecord::max_records) probes.push_back(record);
       return;
     }
     case LinkKind::command_done:

@@ -24,13 +24,15 @@ class SupervisorLink {
   static constexpr std::size_t max_pending = 128;
   static constexpr std::uint64_t command_timeout_ms = 2'000;
   static constexpr std::uint64_t reload_timeout_ms =
-      30'000;                                     // a rescan of many files is answered at its end
+      30'000;  // a rescan of many files is answered at its end
+  static constexpr std::uint64_t verify_timeout_ms = 120'000;  // others are verified before
   static constexpr std::uint32_t page_size = 32;  // so that a page of tenants always fits one frame
 
   // All that came before CommandDone, whose error_code is 0.
   struct Answer {
     std::vector<TenantRecord> tenants;
     std::optional<PostureRecord> posture;
+    std::vector<VerifyProbeRecord> probes;
     CommandDone done;
   };
   // Errors: what the supervisor answered; unavailable (no answer in time, or the link is full).
@@ -48,8 +50,9 @@ class SupervisorLink {
                                                                       std::uint64_t generation,
                                                                       Handlers handlers);
   // `on_answer` is called once, maybe before this returns, never after the link is destroyed.
+  // `checks`: of verify.
   void ask(CommandVerb verb, std::string_view tenant, std::uint32_t requester_uid,
-           OnAnswer on_answer);
+           OnAnswer on_answer, CheckMask checks = 0);
   [[nodiscard]] Status send_ready();
   [[nodiscard]] Status send_drained();
   [[nodiscard]] std::size_t pending() const noexcept { return pending_.size(); }

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "shared/contract/link.h"
+#include "shared/contract/verification.h"
 
 namespace tenantd {
 
@@ -21,6 +22,7 @@ enum class CommandVerb : std::uint32_t {
   confirm_removal = 5,  // let a mass removal that waits for confirmation happen
   posture = 6,          // one PostureRecord of a live worker
   daemon_status = 7,    // one TenantRecord-free CommandDone with `daemon`
+  verify = 8,           // VerifyProbeRecords of one tenant; `message` says what its plan is
 };
 
 struct Command {
@@ -31,7 +33,7 @@ struct Command {
   std::uint32_t page_size = 64;  // ≤ 64
   FixedText<64> tenant_id{};
   std::uint32_t requester_uid = 0;  // for the audit event
-  std::uint32_t reserved = 0;
+  std::uint32_t checks = 0;         // of verify: a CheckMask, not empty
 };
 
 enum class TenantState : std::uint32_t {
@@ -150,6 +152,8 @@ enum class EventType : std::uint32_t {
   tenant_restarted = 11,  // by hand
   removal_held = 12,
   supervisor_stopping = 13,
+  isolation_verified = 14,
+  isolation_violated = 15,
   tenant_suspected = 16,  // a pooled worker died while it ran its request
 };
 

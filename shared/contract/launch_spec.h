@@ -16,7 +16,12 @@
 
 namespace tenantd {
 
-enum class ProgramKind : std::uint32_t { worker = 1, control = 2, encoder_compiler = 3 };
+enum class ProgramKind : std::uint32_t {
+  worker = 1,
+  control = 2,
+  encoder_compiler = 3,
+  isolation_probe = 4,  // confined as the worker that it stands for
+};
 
 // How a mount gets into the program's root, which is a tmpfs, read-only once complete.
 struct MountSpec {

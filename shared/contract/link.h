@@ -28,20 +28,23 @@ enum class LinkKind : std::uint16_t {
   ready = 3,
   worker_status = 4,
   drained = 5,
-  command = 6,  // control only
+  command = 6,       // control only
+  probe_result = 7,  // tenantd-probe only
   // supervisor → program
   attach = 32,  // carries the client's socket
   settings = 33,
   drain = 34,
   log_pipe = 35,  // carries the write end of a new log pipe
   adopted = 36,
-  event = 37,           // control only
-  log_line = 38,        // control only
-  tenant_record = 39,   // control only: answers to a Command
-  command_done = 40,    // control only
-  posture_record = 41,  // control only
-  status_request = 42,  // asks a worker for a WorkerStatus
-  release_tenant = 43,  // pooled workers only
+  event = 37,                // control only
+  log_line = 38,             // control only
+  tenant_record = 39,        // control only: answers to a Command
+  command_done = 40,         // control only
+  posture_record = 41,       // control only
+  status_request = 42,       // asks a worker for a WorkerStatus
+  verify_probe_record = 43,  // control only
+  probe_order = 44,          // tenantd-probe only
+  release_tenant = 45,       // pooled workers only
 };
 
 struct LinkHeader {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "shared/protocol/messages.h"
+#include "shared/protocol/verification_messages.h"
 
 namespace tenantd {
 

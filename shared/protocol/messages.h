@@ -46,6 +46,10 @@ enum class MessageType : std::uint16_t {
   admin_posture = 74,
   admin_daemon_request = 75,
   admin_daemon = 76,
+  admin_verify = 77,
+  admin_verification = 78,
+  admin_verifications_request = 79,
+  admin_verifications = 80,
 };
 
 // Which side may send a message, and to whom. A receiver drops a peer that sends anything else.
@@ -58,7 +62,7 @@ struct MessageRule {
   bool idempotent;  // safe to run twice: the client library re-sends it after a crash
 };
 
-inline constexpr std::array<MessageRule, 32> message_rules = {{
+inline constexpr std::array<MessageRule, 36> message_rules = {{
     {MessageType::error, "error", Sender::server, false},
     {MessageType::welcome, "welcome", Sender::server, false},
     {MessageType::choose_transport, "choose_transport", Sender::client_to_worker, false},
@@ -91,6 +95,11 @@ inline constexpr std::array<MessageRule, 32> message_rules = {{
     {MessageType::admin_posture, "admin_posture", Sender::server, false},
     {MessageType::admin_daemon_request, "admin_daemon_request", Sender::client_to_control, true},
     {MessageType::admin_daemon, "admin_daemon", Sender::server, false},
+    {MessageType::admin_verify, "admin_verify", Sender::client_to_control, true},
+    {MessageType::admin_verification, "admin_verification", Sender::server, false},
+    {MessageType::admin_verifications_request, "admin_verifications_request",
+     Sender::client_to_control, true},
+    {MessageType::admin_verifications, "admin_verifications", Sender::server, false},
 }};
 
 // Null for an unknown type.

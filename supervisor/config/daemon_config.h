@@ -85,6 +85,13 @@ struct HelloConfig {
   std::uint32_t max_pending = 0;  // connections that have not said hello yet
 };
 
+// The isolation verifier.
+struct VerifyConfig {
+  bool on_start = true;           // of a tenant's very first worker
+  std::uint64_t interval_ms = 0;  // between rounds over all tenants; 0: none
+  std::string on_violation;       // a program; empty: none
+};
+
 // What became of an EncoderConfig at the start of the daemon.
 struct PreparedEncoder {
   std::string name;
@@ -116,6 +123,7 @@ struct DaemonConfig {
   WorkerConfig worker;
   PoolConfig pool;
   HelloConfig hello;
+  VerifyConfig verify;
   std::vector<EncoderConfig> encoders;
   std::vector<PreparedEncoder> prepared_encoders;  // no key: filled in at the start
 

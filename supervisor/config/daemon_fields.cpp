@@ -184,6 +184,18 @@ void add_host(Rows& rows) {
     TENANTD_AT(hello.max_pending)({.section = "hello", .key = "max_pending", .type = integer,
         .min = 1, .max = 65'536, .fallback = "256", .applies = reload,
         .doc = "Connections at once that have not said hello."}),
+    TENANTD_AT(verify.on_start)({.section = "verify", .key = "on_start", .type = boolean,
+        .fallback = "true", .applies = reload,
+        .doc = "Verify a tenant's isolation when its very first worker is ready."}),
+    TENANTD_AT(verify.interval_ms)({.section = "verify", .key = "interval", .type = duration,
+        .min = 0, .max = 31 * 24 * hour_ms, .fallback = "\"0s\"", .example = "\"24h\"",
+        .applies = reload,
+        .doc = "Time between rounds that verify every tenant, one after another; `0s`: none."}),
+    TENANTD_AT(verify.on_violation)({.section = "verify", .key = "on_violation", .type = path,
+        .example = "\"/usr/local/sbin/tenantd-violation\"", .applies = reload,
+        .doc = "A program that is run when a probe fails, as tenantd's user, with the tenant's id "
+               "and the names of the failed probes as arguments. It must belong to root or to "
+               "tenantd's user, and nobody else may write it."}),
   });
 }
 

@@ -19,7 +19,7 @@ CommandQueue::CommandQueue(Loop& loop, CommandTargets targets, Answers answers)
     : targets_(std::move(targets)), answers_(std::move(answers)), timer_(loop) {}
 
 bool CommandQueue::take(const Command& command) {
-  if (!command.tenant_id.valid()) return false;
+  if (!command.tenant_id.valid() || (command.checks & ~all_checks) != 0) return false;
   if (commands_.size() >= max_commands) {
     finish(command, fail(ErrorCode::resource_exhausted, "too many commands at once"));
     return true;
@@ -31,6 +31,8 @@ bool CommandQueue::take(const Command& command) {
 
 void CommandQueue::clear() {
   commands_.clear();
+  verified_.clear();
+  ++control_process_;
   begun_ = false;
   timer_.stop();
 }
@@ -38,9 +40,14 @@ void CommandQueue::clear() {
 // One answer a turn of the loop, however many packets came in it: it may read a page of control
 // groups or a process's whole posture.
 void CommandQueue::work() {
-  if (commands_.empty()) return;
+  if (commands_.empty() && verified_.empty()) return;
   // One answer is at most a page and its end.
   const bool room = answers_.queued() + max_page + 2 <= 256;
+  if (room && !verified_.empty()) {
+    answer_verified();
+    timer_.start(0, [this] { work(); });
+    return;
+  }
   if (!room || !begin(commands_.front())) {
     timer_.start(look_again_ms, [this] { work(); });
     return;
@@ -138,6 +145,8 @@ void CommandQueue::answer(const Command& command) {
     }
     case CommandVerb::daemon_status:
       return finish(command, {});
+    case CommandVerb::verify:
+      return begin_verification(command);
   }
   finish(command, fail(ErrorCode::unsupported, "an unknown command"));
 }
@@ -189,6 +198,34 @@ void CommandQueue::answer_one(const Command& command) {
   (void)record->tenant_id.assign(id->view());
   answers_.posture(*record);
   finish(command, {});
+}
+
+void CommandQueue::begin_verification(const Command& command) {
+  const auto id = TenantId::parse(command.tenant_id.view());
+  if (!id) return finish(command, fail(ErrorCode::not_found, "no such tenant"));
+  if (command.checks == 0) {
+    return finish(command, fail(ErrorCode::invalid_argument, "nothing to check"));
+  }
+  targets_.verify(
+      *id, command.checks,
+      [this, command, asked_by = control_process_](
+          const Result<std::vector<VerifyProbeRecord>>& probes, const std::string& plan) {
+        if (asked_by != control_process_) return;
+        verified_.push_back({command, probes, plan});
+        if (!timer_.active()) timer_.start(0, [this] { work(); });
+      });
+}
+
+void CommandQueue::answer_verified() {
+  const Verified done = std::move(verified_.front());
+  verified_.pop_front();
+  if (!done.probes) return finish(done.command, tl::unexpected(done.probes.error()));
+  static_assert(VerifyProbeRecord::max_records <= max_page);
+  for (VerifyProbeRecord record : *done.probes) {
+    record.command_id = done.command.command_id;
+    answers_.probe(record);
+  }
+  finish(done.command, {}, done.plan);
 }
 
 void CommandQueue::finish(const Command& command, const Status& status,

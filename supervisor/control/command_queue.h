@@ -26,6 +26,11 @@ struct CommandTargets {
   std::function<std::size_t()> confirm_removal;  // how many tenants it removes
   std::function<Result<PostureRecord>(const Tenant&)> posture;
   std::function<bool()> shared_uid;
+  // What a verification found, and the tenant's plan.
+  using OnVerified = std::function<void(const Result<std::vector<VerifyProbeRecord>>& probes,
+                                        const std::string& plan)>;
+  // Answers once, seconds later or at once.
+  std::function<void(const TenantId&, CheckMask, OnVerified)> verify;
 };
 
 class CommandQueue {
@@ -39,6 +44,7 @@ class CommandQueue {
   struct Answers {
     std::function<void(const TenantRecord&)> tenant;
     std::function<void(const PostureRecord&)> posture;
+    std::function<void(const VerifyProbeRecord&)> probe;
     std::function<void(const CommandDone&)> done;
     std::function<std::size_t()> queued;  // messages that the link has not taken yet
   };
@@ -55,6 +61,8 @@ class CommandQueue {
   void answer(const Command& command);
   void answer_tenants(const Command& command);
   void answer_one(const Command& command);
+  void begin_verification(const Command& command);
+  void answer_verified();
   void finish(const Command& command, const Status& status, const std::string& message = {});
   // A tenant of either kind. `tenant`: with a worker of its own, or the pooled worker that has it,
   // which may be null. `pooled`: null unless it is a standard tenant.
@@ -72,7 +80,16 @@ class CommandQueue {
 
   CommandTargets targets_;
   Answers answers_;
+  // A verification that is over, and waits for room on the link.
+  struct Verified {
+    Command command;
+    Result<std::vector<VerifyProbeRecord>> probes;
+    std::string plan;
+  };
+
   std::deque<Command> commands_;
+  std::deque<Verified> verified_;      // bounded by the verifier's queue
+  std::uint64_t control_process_ = 0;  // how many have gone: a late answer is nobody's
   bool begun_ = false;
   std::uint64_t asked_ms_ = 0;
   Timer timer_;

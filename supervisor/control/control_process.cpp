@@ -40,6 +40,7 @@ CommandQueue::Answers ControlProcess::make_answers() {
   CommandQueue::Answers answers;
   answers.tenant = [this](const TenantRecord& record) { answer(record); };
   answers.done = [this](const CommandDone& done) { answer(done); };
+  answers.probe = [this](const VerifyProbeRecord& record) { answer(record); };
   answers.posture = [this](const PostureRecord& record) {
     auto message = make_link_message<PostureRecord>(generation_);
     const LinkHeader header = message.header;

@@ -61,6 +61,14 @@ Daemon::Daemon(DaemonParts parts)
                    broker_.on_hello(std::move(connection), hello, peer);
                  }),
       control_(control_services(), command_targets(), parts_.config, last_control_generation()),
+      verifier_(
+          verification_services(), parts_.config,
+          [this](const VerifyReport& report, std::string_view why) { on_verified(report, why); }),
+      violation_hook_(parts_.loop,
+                      [this](bool problem, const std::string& message, std::string_view tenant) {
+                        parts_.log.write(problem ? LogLevel::warn : LogLevel::info, message,
+                                         {.tenant = tenant});
+                      }),
       directory_(parts_.loop, parts_.config, parts_.accounts, tenants_, pooled_,
                  directory_callbacks()),
       alarm_(parts_.loop),
@@ -99,7 +107,21 @@ CommandTargets Daemon::command_targets() {
           [this] { reload(); },
           [this] { return directory_.confirm_removal(); },
           [this](const Tenant& tenant) { return posture_of(tenant); },
-          [this] { return !parts_.launcher.host().privileged; }};
+          [this] { return !parts_.launcher.host().privileged; },
+          [this](const TenantId& tenant, CheckMask checks, CommandTargets::OnVerified answer) {
+            verifier_.verify(tenant, checks, [answer](const Result<VerifyReport>& report) {
+              if (!report) return answer(tl::unexpected(report.error()), {});
+              answer(report->probes, report->plan);
+            });
+          }};
+}
+
+VerificationServices Daemon::verification_services() {
+  return {{parts_.loop, parts_.launcher, parts_.cgroups, reaper_},
+          tenants_,
+          workforce_,
+          uids_of(parts_),
+          parts_.paths};
 }
 
 TenantDirectoryCallbacks Daemon::directory_callbacks() {
@@ -164,7 +186,7 @@ void Daemon::adopt_survivors() {
   }
   reaper_.reap_leftovers([this](const CgroupName& name) {
     const Tenant* const tenant = name.tenant ? tenants_.find(*name.tenant) : nullptr;
-    return tenant != nullptr && tenant->generation == name.generation;
+    return tenant != nullptr && !name.probe && tenant->generation == name.generation;
   });
 }
 
@@ -249,6 +271,7 @@ void Daemon::apply_reloadable(const DaemonConfig& fresh) {
   reception_.configure(parts_.config.hello, parts_.config.hello_timeout_ms);
   control_.configure(parts_.config);
   pool_workers_.configure();
+  verifier_.configure(parts_.config);
   if (!parts_.options.log_level) parts_.log.set_level(parts_.config.log.level);
 }
 
@@ -259,6 +282,8 @@ void Daemon::stop() {
   tell(EventType::supervisor_stopping, {}, ::getpid(), 0,
        leave_workers ? "the workers go on" : "all workers drain");
   clients_.reset();
+  verifier_.stop();
+  violation_hook_.stop();
   if (!leave_workers) tenants_.shutdown();
   control_.stop();
   finish_if_done();

@@ -19,6 +19,8 @@
 #include "supervisor/pool/pooled_tenants.h"
 #include "supervisor/process/registration.h"
 #include "supervisor/process/workforce.h"
+#include "supervisor/verify/verifier.h"
+#include "supervisor/verify/violation_hook.h"
 
 namespace tenantd {
 
@@ -71,6 +73,8 @@ class Daemon final : public TenantHost, public AttachTargets {
  private:
   [[nodiscard]] ControlServices control_services();
   [[nodiscard]] CommandTargets command_targets();
+  [[nodiscard]] VerificationServices verification_services();
+  void on_verified(const VerifyReport& report, std::string_view why);
   [[nodiscard]] TenantDirectoryCallbacks directory_callbacks();
   void prepare_encoders();
   void check_pool();
@@ -114,6 +118,8 @@ class Daemon final : public TenantHost, public AttachTargets {
   Broker broker_;
   HelloReception reception_;
   ControlProcess control_;
+  Verifier verifier_;
+  ViolationHook violation_hook_;
   TenantDirectory directory_;
   std::unique_ptr<Listener> clients_;
   std::unique_ptr<Registration> registration_;

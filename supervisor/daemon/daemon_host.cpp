@@ -1,4 +1,6 @@
 // What the daemon does for the tenants, the broker and control: the callbacks of its interfaces.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -6,7 +8,6 @@
 #include "shared/base/clock.h"
 #include "supervisor/config/reserved_id.h"
 #include "supervisor/daemon/daemon.h"
-#include "supervisor/launch/posture.h"
 
 namespace tenantd {
 namespace {
@@ -19,6 +20,7 @@ LogLevel level_of(EventType type) noexcept {
     case EventType::tenant_suspected:
       return LogLevel::warn;
     case EventType::tenant_quarantined:
+    case EventType::isolation_violated:
       return LogLevel::error;
     default:
       return LogLevel::info;
@@ -55,6 +57,10 @@ std::string_view name_of(EventType type) noexcept {
       return "supervisor stopping";
     case EventType::tenant_suspected:
       return "tenant suspected";
+    case EventType::isolation_verified:
+      return "isolation verified";
+    case EventType::isolation_violated:
+      return "CRITICAL: isolation violated";
   }
   return "event";
 }
@@ -73,7 +79,11 @@ void Daemon::set_alarm(std::uint64_t at_ms) {
 Result<std::unique_ptr<Worker>> Daemon::start_worker(const TenantId& tenant,
                                                      const TenantConfig& config,
                                                      std::uint64_t generation) {
-  return workforce_.start(tenant, config, generation);
+  const std::string data = data_directory_path(parts_.paths.state_dir, tenant);
+  const bool is_new = ::access(data.c_str(), F_OK) != 0;
+  auto worker = workforce_.start(tenant, config, generation);
+  if (worker && is_new) verifier_.onboard(tenant);
+  return worker;
 }
 
 std::uint64_t Daemon::last_generation(const TenantId& tenant) const {
@@ -290,34 +300,36 @@ DaemonRecord Daemon::daemon_record() const {
 }
 
 Result<PostureRecord> Daemon::posture_of(const Tenant& tenant) const {
-  auto posture = read_posture(tenant.worker->pid());
-  if (!posture) return tl::unexpected(posture.error());
-  LaunchSpec spec;
-  if (tenant.config) spec = workforce_.spec_for(tenant.id, *tenant.config);
-  spec.generation = tenant.generation;
-  spec.host_uid = tenant.worker->uid();
-  spec.host_gid = tenant.worker->uid();
-  spec.supervisor_layers = tenant.worker->applied_layers().bits();
-  spec.tolerated_layers = parts_.config.tolerated_layers().bits();
-  const auto expected =
-      expected_posture(spec, tenant.worker->applied_layers(), tenant.phase == Phase::running);
-  std::vector<std::string> deviations = posture_deviations(*posture, expected);
-  if (tenant.config) {
-    const auto settings = parts_.cgroups.settings(CgroupName{tenant.id, tenant.generation},
-                                                  to_resource_limits(*tenant.config));
-    for (std::string& line : compare_limits(settings, *posture)) {
-      deviations.push_back(std::move(line));
-    }
-  }
+  auto live = look_at_worker(tenant, workforce_, parts_.cgroups, parts_.config.tolerated_layers());
+  if (!live) return tl::unexpected(live.error());
   for (const auto& [id, other] : tenants_.all()) {
     if (!other.worker || id == tenant.id) continue;
-    for (std::string& line : shared_namespaces(*posture, other.worker->pid(), id.view())) {
-      deviations.push_back(std::move(line));
+    for (std::string& line : shared_namespaces(live->posture, other.worker->pid(), id.view())) {
+      live->deviations.push_back(std::move(line));
     }
   }
   auto record = make_link_message<PostureRecord>(0);
-  fill_posture_record(*posture, deviations, record);
+  fill_posture_record(live->posture, live->deviations, record);
   return record;
+}
+
+void Daemon::on_verified(const VerifyReport& report, std::string_view why) {
+  const auto failures = report.failures();
+  std::string detail =
+      std::string(why) + ": " + std::to_string(report.count(ProbeOutcome::passed)) + " passed, " +
+      std::to_string(failures.size()) + " failed, " +
+      std::to_string(report.count(ProbeOutcome::not_promised)) + " not promised, " +
+      std::to_string(report.count(ProbeOutcome::not_applicable)) + " not applicable";
+  for (const std::string_view name : failures) {
+    detail += name == failures.front() ? ": " : ", ";
+    detail += name;
+  }
+  const Tenant* const tenant = tenants_.find(report.tenant);
+  const pid_t pid = tenant != nullptr && tenant->worker ? tenant->worker->pid() : 0;
+  tell(failures.empty() ? EventType::isolation_verified : EventType::isolation_violated,
+       report.tenant.view(), pid, tenant != nullptr ? tenant->generation : 0, detail);
+  if (failures.empty()) return;
+  violation_hook_.run(parts_.config.verify.on_violation, report.tenant.view(), failures);
 }
 
 }  // namespace tenantd

@@ -73,7 +73,7 @@ Status check_launch_spec(const LaunchSpec& spec) {
   if (spec.magic != LaunchSpec::magic_value) return refuse("launch spec: wrong magic");
   if (spec.version != LaunchSpec::version_value) return refuse("launch spec: wrong version");
   if (spec.kind != ProgramKind::worker && spec.kind != ProgramKind::control &&
-      spec.kind != ProgramKind::encoder_compiler) {
+      spec.kind != ProgramKind::encoder_compiler && spec.kind != ProgramKind::isolation_probe) {
     return refuse("launch spec: unknown program kind");
   }
   if (spec.mount_count > LaunchSpec::max_mounts) return refuse("launch spec: too many mounts");

@@ -124,7 +124,9 @@ bool confine(const LaunchSpec& spec, ConfinementReport& report) {
   const auto sent = send_message(link_fd, std::as_bytes(std::span(&report, 1)));
   if (!confined || !sent || *sent != IoOutcome::done) return ExitCode::confinement;
 
-  std::string name = spec.kind == ProgramKind::control ? "tenantd-control" : "tenantd-encoder";
+  std::string name = spec.kind == ProgramKind::control           ? "tenantd-control"
+                     : spec.kind == ProgramKind::isolation_probe ? "tenantd-probe"
+                                                                 : "tenantd-encoder";
   if (spec.kind == ProgramKind::worker) {
     name = "tenantd-worker: " + std::string(spec.tenant.tenant_id.view());
   }

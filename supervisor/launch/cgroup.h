@@ -3,6 +3,9 @@
 //   <root>/tenants/<id>        carries the limits, so that they hold over generations
 //   <root>/tenants/<id>/g<N>   carries the processes; the CPU's scheduler has them in the group
 //   above <root>/control/g<N>        the control process
+//   <root>/probes/<id>/g<N>          an isolation probe of a tenant: limits like the tenant's, but
+//   not
+//                                    its group, which must not run out of memory for a probe
 //
 // Runs in: the supervisor. Nothing here blocks on a peer; a write into a v1 cgroup.procs takes
 // milliseconds. libcgroup creates and sets values where it can; what libcgroup 2.0.2 cannot do
@@ -32,6 +35,7 @@ enum class CgroupMode : std::uint32_t { none = 0, v1 = 1, hybrid = 2, v2 = 3 };
 struct CgroupName {
   std::optional<TenantId> tenant;  // none: the control process
   std::uint64_t generation = 0;
+  bool probe = false;  // of the tenant's isolation probe, in a group beside the tenant's own
 };
 
 struct CgroupUsage {

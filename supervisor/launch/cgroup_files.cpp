@@ -28,14 +28,14 @@ std::vector<std::string> subdirectories(const std::string& path) {
   return names;
 }
 
-void list_of(const std::string& directory, std::optional<TenantId> tenant,
+void list_of(const std::string& directory, std::optional<TenantId> tenant, bool probe,
              std::vector<CgroupName>& out) {
   for (const std::string& name : subdirectories(directory)) {
     std::uint64_t generation = 0;
     const char* end = name.data() + name.size();
     const auto parsed = std::from_chars(name.data() + 1, end, generation);
     if (name.size() > 1 && name[0] == 'g' && parsed.ec == std::errc{} && parsed.ptr == end) {
-      out.push_back(CgroupName{tenant, generation});
+      out.push_back(CgroupName{tenant, generation, probe});
     }
   }
 }
@@ -79,7 +79,8 @@ Result<CgroupMounts> read_cgroup_mounts() {
 }
 
 std::string tenant_path(const CgroupName& name) {
-  return name.tenant ? "tenants/" + name.tenant->str() : "control";
+  if (!name.tenant) return "control";
+  return (name.probe ? "probes/" : "tenants/") + name.tenant->str();
 }
 
 std::string generation_path(const CgroupName& name) {
@@ -148,11 +149,14 @@ Result<std::vector<pid_t>> read_cgroup_processes(const std::string& directory) {
 
 std::vector<CgroupName> list_generations(const std::string& root_directory) {
   std::vector<CgroupName> names;
-  for (const std::string& id : subdirectories(root_directory + "/tenants")) {
-    const auto tenant = TenantId::parse(id);
-    if (tenant) list_of(root_directory + "/tenants/" + id, *tenant, names);
+  for (const bool probe : {false, true}) {
+    const std::string parent = root_directory + (probe ? "/probes" : "/tenants");
+    for (const std::string& id : subdirectories(parent)) {
+      const auto tenant = TenantId::parse(id);
+      if (tenant) list_of(parent + "/" + id, *tenant, probe, names);
+    }
   }
-  list_of(root_directory + "/control", std::nullopt, names);
+  list_of(root_directory + "/control", std::nullopt, false, names);
   return names;
 }
 

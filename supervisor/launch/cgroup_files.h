@@ -25,7 +25,7 @@ struct ControllerLayer {
   Layer layer;
 };
 
-// "tenants/<id>/g<N>", "control/g<N>", and the same without the last component.
+// "tenants/<id>/g<N>", "probes/<id>/g<N>", "control/g<N>", and the same without the last component.
 [[nodiscard]] std::string generation_path(const CgroupName& name);
 [[nodiscard]] std::string tenant_path(const CgroupName& name);
 

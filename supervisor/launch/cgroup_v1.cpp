@@ -155,6 +155,7 @@ class CgroupV1 final : public CgroupBackend {
 
   void remove_root() override {
     remove_everywhere("tenants");
+    remove_everywhere("probes");
     remove_everywhere("control");
     remove_everywhere("");
   }
@@ -163,6 +164,7 @@ class CgroupV1 final : public CgroupBackend {
   Status prepare() {
     auto made = writer_->make_group(root_, {});
     if (made) made = writer_->make_group(root_ + "/tenants", {});
+    if (made) made = writer_->make_group(root_ + "/probes", {});
     return made;
   }
 

@@ -73,9 +73,12 @@ class CgroupV2 final : public CgroupBackend {
       controllers.emplace_back(controller);
     }
     choose_writer(controllers);
-    if (auto made = make_directory(base_ + "/tenants"); !made) return made;
     io_weights_ = layers_.has(Layer::cgroup_io) && host_weighs_io(mount_);
-    return enable_for_children(base_ + "/tenants");
+    for (const char* parent : {"/tenants", "/probes"}) {
+      if (auto made = make_directory(base_ + parent); !made) return made;
+      if (auto enabled = enable_for_children(base_ + parent); !enabled) return enabled;
+    }
+    return {};
   }
 
   Status create(const CgroupName& name, const ResourceLimits& limits) override {
@@ -166,6 +169,7 @@ class CgroupV2 final : public CgroupBackend {
   void remove_root() override {
     (void)remove_group(base_ + "/control");
     (void)remove_group(base_ + "/tenants");
+    (void)remove_group(base_ + "/probes");
     // A root that was there before us has other children or is not ours to remove; an empty one of
     // our own making goes.
     if (made_root_) (void)remove_group(base_);

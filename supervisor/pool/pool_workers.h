@@ -28,7 +28,6 @@ class PoolWorkers {
   // The shard goes to a worker of its own kind, or comes back: whoever shares a shard with a tenant
   // whose request killed a worker shares the next death, nobody else.
   void set_probation(const TenantId& tenant, bool on);
-  [[nodiscard]] std::uint32_t shard_of_tenant(const TenantId& tenant) const;
   // Does what can be done now; to be called whenever a pooled worker's process has gone.
   void reconcile();
 

@@ -78,6 +78,26 @@ Result<uid_t> Workforce::prepare_data(const TenantId& tenant, const TenantConfig
                                 config.pool->shards, uids_);
 }
 
+LaunchRequest Workforce::request_for(const TenantId& tenant, const TenantConfig& config,
+                                     uid_t uid) const {
+  LaunchRequest request;
+  request.spec = spec_for(tenant, config);
+  request.program_path = program_;
+  request.jail_path = paths_.jail_program;
+  request.data_directory = config.pool ? pool_directory_path(paths_.state_dir, tenant)
+                                       : data_directory_path(paths_.state_dir, tenant);
+  request.link_directory = paths_.link_directory();
+  request.encoder_directory = encoder_directory_of(config);
+  request.library_paths = library_paths_;
+  request.uid = uid;
+  request.gid = uid;
+  request.tolerated = tolerated_;
+  request.cgroup = CgroupName{tenant, 0};
+  request.limits = to_resource_limits(config);
+  request.use_cgroup = services_.cgroups.mode() != CgroupMode::none;
+  return request;
+}
+
 Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const TenantConfig& config,
                                                  std::uint64_t generation) {
   const auto uid = prepare_data(tenant, config);
@@ -92,21 +112,8 @@ Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const T
                    {},
                    worker_fingerprint(config),
                    config.pool ? config.pool->shards : ShardSet{}};
-  LaunchRequest request;
-  request.spec = spec_for(tenant, config);
-  request.program_path = program_;
-  request.jail_path = paths_.jail_program;
-  request.data_directory = config.pool ? pool_directory_path(paths_.state_dir, tenant)
-                                       : data_directory_path(paths_.state_dir, tenant);
-  request.link_directory = paths_.link_directory();
-  request.encoder_directory = encoder_directory_of(config);
-  request.library_paths = library_paths_;
-  request.uid = *uid;
-  request.gid = *uid;
-  request.tolerated = tolerated_;
-  request.cgroup = CgroupName{tenant, generation};
-  request.limits = to_resource_limits(config);
-  request.use_cgroup = services_.cgroups.mode() != CgroupMode::none;
+  LaunchRequest request = request_for(tenant, config, *uid);
+  request.cgroup.generation = generation;
   request.before_release = [this, &record](pid_t pid) -> Status {
     const auto ticks = process_start_ticks(pid);
     if (!ticks) return tl::unexpected(ticks.error());

@@ -28,6 +28,9 @@ struct InstallationPaths {
   [[nodiscard]] std::string encoder_program() const {
     return jail_program.substr(0, jail_program.rfind('/') + 1) + "tenantd-encoder";
   }
+  [[nodiscard]] std::string probe_program() const {
+    return jail_program.substr(0, jail_program.rfind('/') + 1) + "tenantd-probe";
+  }
   [[nodiscard]] std::string link_directory() const { return run_dir + "/link"; }
   [[nodiscard]] std::string record_directory() const { return run_dir + "/workers"; }
 };
@@ -48,6 +51,10 @@ class Workforce {
   [[nodiscard]] std::vector<std::unique_ptr<LiveWorker>> find_survivors();
   // The newest generation of this tenant that this or an earlier supervisor started; 0: none.
   [[nodiscard]] std::uint64_t last_generation(const TenantId& tenant) const;
+  // Everything that a worker of this tenant with this uid is launched with, but its generation and
+  // before_release.
+  [[nodiscard]] LaunchRequest request_for(const TenantId& tenant, const TenantConfig& config,
+                                          uid_t uid) const;
   // What such a worker is launched with; of its mounts only the targets.
   [[nodiscard]] LaunchSpec spec_for(const TenantId& tenant, const TenantConfig& config) const;
 

@@ -98,6 +98,10 @@ struct Answers {
               require(++records <= static_cast<int>(CommandQueue::max_page));
             },
             [this](const PostureRecord& record) { require(expected[record.command_id] > 0); },
+            [this](const VerifyProbeRecord& record) {
+              require(expected[record.command_id] > 0);
+              require(++records <= static_cast<int>(VerifyProbeRecord::max_records));
+            },
             [this](const CommandDone& done) {
               require(expected[done.command_id]-- > 0);
               require(done.message.valid());
@@ -126,7 +130,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       {tenants, pooled, pool_workers, [] { return DaemonRecord{}; }, [] {},
        [] { return std::size_t{0}; },
        [](const Tenant&) -> Result<PostureRecord> { return make_link_message<PostureRecord>(0); },
-       [] { return false; }},
+       [] { return false; },
+       [](const TenantId& tenant, CheckMask checks, const CommandTargets::OnVerified& on_verified) {
+         if (checks == all_checks) return on_verified(fail(ErrorCode::not_found, "gone"), {});
+         on_verified(std::vector<VerifyProbeRecord>(tenant.view().size()), "premium (process)");
+       }},
       answers.callbacks());
   while (size >= 2) {
     std::uint16_t length = 0;

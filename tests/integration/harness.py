@@ -27,6 +27,7 @@ PROGRAMS = {
     "tenantd-worker": "worker/tenantd-worker",
     "tenantd-control": "control/tenantd-control",
     "tenantd-encoder": "worker/encoder/compile/tenantd-encoder",
+    "tenantd-probe": "supervisor/probe/tenantd-probe",
     "tenantctl": "client/tenantctl/tenantctl",
 }
 HELLO_MAGIC = 0x68444E54
@@ -118,7 +119,9 @@ class Daemon:
         self.config_file = self.config_dir / "tenantd.toml"
         self.cgroup = f"tnd-{os.getpid()}-{next(INSTANCES)}"
         # Nobody shares a control group: another instance would take these workers for stale ones.
-        self.config_file.write_text(f'{config}\n[cgroup]\nname = "{self.cgroup}"\n')
+        # Nor does a verification of a new tenant run beside a test that is not about it.
+        verify = "" if "[verify]" in config else "[verify]\non_start = false\n"
+        self.config_file.write_text(f'{config}\n{verify}[cgroup]\nname = "{self.cgroup}"\n')
         os.chmod(self.config_file, 0o644)
         self.flags = list(flags)
         self.process = None

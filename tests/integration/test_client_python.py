@@ -3,6 +3,7 @@
 import array
 import asyncio
 import contextvars
+import logging
 import os
 import pathlib
 import re
@@ -66,12 +67,28 @@ class PythonClient(DaemonTest):
                 "get_metrics": self.tenantd.get_metrics, **more}
 
     def test_the_specifications_snippets_run(self):
-        self.tenant(dimension=4)
+        daemon = self.tenant(dimension=4)
         found = snippets()
-        self.assertEqual(set(found), {"tenant_context", "tenant_middleware"})
+        self.assertEqual(set(found), {"tenant_context", "tenant_middleware", "isolation_verifier"})
         for text in found.values():
             self.assertIn(SPECIFIED, text)
         ours = {name: text.replace(SPECIFIED, "from tenantd import") for name, text in found.items()}
+
+        alarms = []
+        names = {"alert_security_team": alarms.append, "logger": logging.getLogger("tenantd-test")}
+        exec(ours["isolation_verifier"], names)  # pylint: disable=exec-used
+        report = names["report"]
+        self.assertEqual((report.tenant_id, report.all_passed, report.failures), ("acme-corp", True, ()))
+        self.assertEqual(alarms, [])
+        os.chmod(daemon.state_dir / "tenants/acme-corp", 0o755)
+        with self.assertLogs("tenantd-test", "CRITICAL") as log:
+            exec(ours["isolation_verifier"], names)  # pylint: disable=exec-used
+        os.chmod(daemon.state_dir / "tenants/acme-corp", 0o700)
+        self.assertIn("database.data_directory", log.output[0])
+        self.assertEqual([p.name for p in alarms[0].failures], ["database.data_directory"])
+        with self.assertRaises(self.tenantd.TenantError) as caught:
+            self.tenantd.IsolationVerifier().verify("nobody")
+        self.assertEqual(caught.exception.code, "not_found")
 
         names = self.names(query="where is my invoice", embedding=[0.5, 0.5, 0.5, 0.5])
         exec(ours["tenant_context"], names)  # pylint: disable=exec-used

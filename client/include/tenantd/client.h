@@ -112,6 +112,12 @@ class AdminClient {
   [[nodiscard]] Result<AdminEvents> events(const AdminEventsRequest& request);
   [[nodiscard]] Result<AdminPosture> posture(std::string_view tenant);
   [[nodiscard]] Result<AdminDaemon> daemon();
+  // Tries and looks at what the tenant's plan promises; may take seconds, more while others are
+  // verified: give the connection a long timeout. Errors: not_found, invalid_config,
+  // resource_exhausted.
+  [[nodiscard]] Result<AdminVerification> verify(const AdminVerify& request);
+  // What earlier verifications found.
+  [[nodiscard]] Result<AdminVerifications> verifications(const AdminVerificationsRequest& request);
 
  private:
   explicit AdminClient(std::unique_ptr<client::Session> session) noexcept;

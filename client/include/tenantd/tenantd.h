@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define TENANTD_ABI_VERSION 3 /* grows with every addition; what is there keeps its meaning */
+#define TENANTD_ABI_VERSION 4 /* grows with every addition; what is there keeps its meaning */
 
 /* What every call returns: 0, or an error's stable number. */
 enum {
@@ -327,6 +327,27 @@ int tenantd_async_cancel(tenantd_async* async, uint64_t id); /* 1: done will not
 int tenantd_async_process(tenantd_async* async, tenantd_error** error);
 int tenantd_async_wait(tenantd_async* async, uint64_t timeout_ms, tenantd_error** error);
 size_t tenantd_async_outstanding(const tenantd_async* async);
+
+/* ABI 4. Whether a tenant is isolated as its plan promises; for root, the daemon's own user and its
+ * admin group. checks: none for all, or names such as "network". May take seconds, more while other
+ * tenants are verified: set a long timeout. *report is the caller's, and what it gives out is its.
+ */
+typedef struct tenantd_verification tenantd_verification;
+typedef struct tenantd_verify_probe {
+  const char* name;    /* "network.tcp" */
+  const char* check;   /* "network" */
+  const char* outcome; /* "passed", "failed", "not promised", "not applicable" */
+  const char* evidence;
+  uint32_t inside; /* 1: tried by a process that is confined like the tenant's worker */
+  uint32_t failed;
+} tenantd_verify_probe;
+int tenantd_verify(const tenantd_options* options, const char* tenant, const char* const* checks,
+                   size_t checks_size, tenantd_verification** report, tenantd_error** error);
+int tenantd_verification_all_passed(const tenantd_verification* report); /* 0 for NULL */
+const char* tenantd_verification_plan(const tenantd_verification* report);
+size_t tenantd_verification_probes(const tenantd_verification* report,
+                                   const tenantd_verify_probe** probes);
+void tenantd_verification_free(tenantd_verification* report); /* NULL is fine */
 
 #ifdef __cplusplus
 }

@@ -13,8 +13,9 @@ from ._values import MatchedRule, Metrics, RouteResult, Rule, ScoredRoute
 from .aio import AsyncRouter
 from .context import (Route, Router, TenantContext, TenantMiddleware, configure, current_context, enforce,
                       get_metrics, ping)
+from .verify import IsolationProbe, IsolationReport, IsolationVerifier
 
-__all__ = ["AsyncRouter", "MatchedRule", "Metrics", "NoTenantError", "Route", "RouteResult", "Router", "Rule",
+__all__ = ["AsyncRouter", "IsolationProbe", "IsolationReport", "IsolationVerifier", "MatchedRule", "Metrics", "NoTenantError", "Route", "RouteResult", "Router", "Rule",
            "ScoredRoute",
            "TenantContext", "TenantError", "TenantMiddleware", "configure", "current_context", "enforce",
            "get_metrics", "ping"]

@@ -5,7 +5,7 @@ import os
 from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import Any, Optional
 
-ABI_VERSION = 3
+ABI_VERSION = 4
 
 
 class Options(ctypes.Structure):
@@ -89,6 +89,11 @@ class Stats(ctypes.Structure):
                 ("snapshot_version", c_uint64), ("store_degraded", c_uint32), ("reserved", c_uint32)]
 
 
+class VerifyProbe(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("check", c_char_p), ("outcome", c_char_p), ("evidence", c_char_p),
+                ("inside", c_uint32), ("failed", c_uint32)]
+
+
 DONE = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_int, POINTER(RouteReply), c_void_p)
 
 # Name → result, arguments. A handle is a c_void_p; None is NULL, a call outside a context.
@@ -122,6 +127,12 @@ _FUNCTIONS: "dict[str, tuple[Any, list[Any]]]" = {
     "tenantd_async_cancel": (c_int, [c_void_p, c_uint64]),
     "tenantd_async_process": (c_int, [c_void_p, c_void_p]),
     "tenantd_async_outstanding": (c_size_t, [c_void_p]),
+    "tenantd_verify": (c_int, [POINTER(Options), c_char_p, POINTER(c_char_p), c_size_t, c_void_p,
+                               c_void_p]),
+    "tenantd_verification_all_passed": (c_int, [c_void_p]),
+    "tenantd_verification_plan": (c_char_p, [c_void_p]),
+    "tenantd_verification_probes": (c_size_t, [c_void_p, c_void_p]),
+    "tenantd_verification_free": (None, [c_void_p]),
 }
 
 

@@ -61,6 +61,7 @@ void add_evaluate_command(CLI::App& routes, Context& context);
 void add_lint_command(CLI::App& routes, Context& context);
 void add_fit_command(CLI::App& routes, Context& context);
 void add_reload_command(CLI::App& app, Context& context);
+void add_verify_command(CLI::App& app, Context& context);
 
 // Shared by `tenant status` and `status`. Tenant empty: all.
 [[nodiscard]] Result<int> show_status(const Context& context, const std::string& tenant);

@@ -32,6 +32,7 @@ int main(void) {
   tenantd_async* async = NULL;
   tenantd_pool* pool = NULL;
   tenantd_error* error = NULL;
+  tenantd_verification* verification = NULL;
   struct later_options later = {TENANTD_OPTIONS_INIT, 0};
   tenantd_options options = TENANTD_OPTIONS_INIT;
   int called = 0;
@@ -52,8 +53,16 @@ int main(void) {
   EXPECT(tenantd_async_process(NULL, NULL) == TENANTD_NO_TENANT);
   EXPECT(tenantd_context_tenant(NULL) == NULL && tenantd_async_fd(NULL) == -1);
 
+  EXPECT(tenantd_verify(&options, NULL, NULL, 0, &verification, NULL) == TENANTD_NO_TENANT);
+  EXPECT(tenantd_verification_all_passed(NULL) == 0 && tenantd_verification_plan(NULL) == NULL);
+  EXPECT(tenantd_verification_probes(NULL, NULL) == 0);
+  tenantd_verification_free(NULL);
+
   options.socket_path = "/nonexistent/tenantd.sock";
   options.timeout_ms = 20;
+  EXPECT(tenantd_verify(&options, "acme", NULL, 0, &verification, &error) == TENANTD_UNAVAILABLE);
+  EXPECT(verification == NULL && error != NULL);
+  tenantd_error_free(error);
   EXPECT(tenantd_context_open(&options, "acme", &context, &error) == TENANTD_UNAVAILABLE);
   EXPECT(context == NULL && error != NULL && strcmp(tenantd_error_tenant(error), "acme") == 0);
   tenantd_error_free(error);

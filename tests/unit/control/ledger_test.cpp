@@ -31,6 +31,28 @@ void write_file(const std::string& path, const std::string& text) {
 
 }  // namespace
 
+TEST_CASE("verifications of a tenant are found among its other events") {
+  const TemporaryDirectory data;
+  ControlProcess control(data.path());
+  const Operator peer = control.attach();
+  control.send_event(EventType::isolation_verified, "acme", "onboarding: all well");
+  for (int i = 0; i < 20; ++i) control.send_event(EventType::worker_started, "acme", "");
+  control.send_event(EventType::isolation_violated, "acme", "timer: network.tcp");
+  control.send_event(EventType::isolation_verified, "globex", "timer: all well");
+  control.settle();
+  peer.request(AdminVerificationsRequest{"acme", 10}, 1);
+  const auto past = peer.expect<AdminVerifications>(1).verifications;
+  REQUIRE(past.size() == 2);
+  CHECK(past[0].all_passed);
+  CHECK(past[0].detail == "onboarding: all well");
+  CHECK_FALSE(past[1].all_passed);
+  CHECK(past[1].sequence > past[0].sequence + 20);
+  peer.request(AdminVerificationsRequest{"acme", 1}, 2);
+  CHECK(peer.expect<AdminVerifications>(2).verifications.at(0).detail == "timer: network.tcp");
+  peer.request(AdminVerificationsRequest{"", 1}, 3);
+  CHECK(peer.expect<ErrorMessage>(3).to_error().code == ErrorCode::invalid_argument);
+}
+
 TEST_CASE("events are kept in order, by tenant, and over a restart") {
   const TemporaryDirectory data;
   {

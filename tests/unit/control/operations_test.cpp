@@ -136,6 +136,48 @@ TEST_CASE("posture is split into lines, none is unavailable") {
   CHECK(peer.expect<ErrorMessage>(2).to_error().code == ErrorCode::unavailable);
 }
 
+TEST_CASE("a verification is asked for by its checks and counted by its outcomes") {
+  const TemporaryDirectory data;
+  ControlProcess control(data.path());
+  const Operator peer = control.attach();
+  peer.request(AdminVerify{"acme", {"cache", "network_isolation"}}, 1);
+  auto command = control.expect<Command>();
+  CHECK(command.verb == CommandVerb::verify);
+  CHECK(command.checks == (mask_of(IsolationCheck::cache) | mask_of(IsolationCheck::network)));
+  auto probe = make_link_message<VerifyProbeRecord>(7);
+  probe.command_id = command.command_id;
+  probe.name.assign_truncated("network.tcp");
+  probe.check = IsolationCheck::network;
+  probe.inside = 1;
+  probe.evidence.assign_truncated("ECONNREFUSED");
+  const auto send = [&](ProbeOutcome outcome) {
+    probe.outcome = outcome;
+    control.send(probe);
+  };
+  send(ProbeOutcome::passed);
+  send(ProbeOutcome::failed);
+  send(ProbeOutcome::not_promised);
+  send(static_cast<ProbeOutcome>(99));
+  control.finish(command, ErrorCode{}, "premium (process)");
+  const auto answer = peer.expect<AdminVerification>(1);
+  CHECK(answer.plan == "premium (process)");
+  CHECK_FALSE(answer.all_passed);
+  CHECK(answer.passed == 1);
+  CHECK(answer.not_promised == 1);
+  CHECK(answer.failures == std::vector<std::string>{"network.tcp"});
+  REQUIRE(answer.probes.size() == 4);
+  CHECK(answer.probes[1].evidence == "ECONNREFUSED");
+  CHECK(answer.probes[1].inside);
+  CHECK(answer.probes[3].outcome == "unknown");
+  peer.request(AdminVerify{"acme", {"magic"}}, 2);
+  CHECK(peer.expect<ErrorMessage>(2).to_error().field == "checks");
+  peer.request(AdminVerify{"acme", {}}, 3);
+  command = control.expect<Command>();
+  CHECK(command.checks == all_checks);
+  control.finish(command);
+  CHECK_FALSE(peer.expect<AdminVerification>(3).all_passed);  // nothing was shown
+}
+
 TEST_CASE("the daemon's counters come through") {
   const TemporaryDirectory data;
   ControlProcess control(data.path());

@@ -135,6 +135,24 @@ TEST_CASE("the status as JSON") {
   check_golden("daemon.json", json_text(to_json(weakened_daemon())));
 }
 
+TEST_CASE("a verification, and those before it") {
+  AdminVerification report{"acme", "premium (process)", false, 1, 1, 0, {"network.tcp"}, {}};
+  report.probes = {
+      {"database.data_directory", "database", false, "passed", "mode 0700, uid 1900000001"},
+      {"network.tcp", "network", true, "failed", "ended with \033[5mECONNREFUSED"},
+      {"process.fork", "process", true, "not promised", "seccomp is tolerated as missing"}};
+  check_golden("verification.txt", verification_text(report, false));
+  check_golden("verification.json", json_text(to_json(report)));
+  const AdminVerification nothing{"acme", "standard (logical)", false, 0, 43, 0, {}, {}};
+  CHECK(
+      verification_text(nothing, false).starts_with("acme, standard (logical): nothing was shown"));
+  const std::vector<PastVerification> past = {
+      {7, 1'700'000'000'123, true, "onboarding: 43 passed"},
+      {9, 1'700'000'001'000, false, "timer: 42 passed, 1 failed: network.tcp"}};
+  check_golden("verifications.txt", verifications_text(past));
+  CHECK(verifications_text({}) == "no verification yet\n");
+}
+
 TEST_CASE("posture, logs and events") {
   const AdminPosture posture{"acme", false, {"no_new_privs=1", "seccomp=2"}, {"uid=0"}};
   const LogEntry entry{7, 1'700'000'000'123, 3, 9, "say \033[5mhi"};

@@ -1,0 +1,133 @@
+#include "supervisor/verify/probe_request.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+namespace tenantd {
+namespace {
+
+constexpr std::uint64_t memory_bound_bytes = 32ULL << 20U;
+constexpr std::uint32_t cpu_bound_millicores = 200;
+constexpr std::uint64_t burn_us = 50'000;  // some 250 ms of the clock at the bound
+constexpr std::uint32_t threads_bound = 32;
+constexpr std::uint64_t beyond = 8;  // how many more than may be
+
+template <class T>
+T at_most(T value, T bound) noexcept {
+  return value == 0 ? bound : std::min(value, bound);
+}
+
+// The bounds of the one attempt that reaches them, and how far it goes.
+void aim_at_bounds(ProbeLaunch& launch) {
+  ResourceLimits& limits = launch.request.limits;
+  switch (launch.order.attempt) {
+    case ProbeAttempt::memory:
+      if (limits.memory_max_bytes == 0) launch.not_promised = "its file sets no memory_max";
+      limits.memory_max_bytes = at_most(limits.memory_max_bytes, memory_bound_bytes);
+      limits.memory_high_bytes = 0;
+      launch.order.amount = 2 * memory_bound_bytes;
+      return;
+    case ProbeAttempt::cpu:
+      if (limits.cpu_millicores == 0) launch.not_promised = "its file sets no cpu";
+      limits.cpu_millicores = at_most(limits.cpu_millicores, cpu_bound_millicores);
+      launch.order.amount = burn_us;
+      return;
+    case ProbeAttempt::threads:
+      if (limits.pids_max == 0) launch.not_promised = "its file sets no pids_max";
+      limits.pids_max = at_most(limits.pids_max, threads_bound);
+      launch.order.amount = launch.request.spec.processes_limit + beyond;
+      return;
+    case ProbeAttempt::descriptors:
+      launch.order.amount = launch.request.spec.open_files_limit + beyond;
+      return;
+    case ProbeAttempt::file_size:
+      launch.order.amount = launch.request.spec.file_size_limit_bytes;
+      if (launch.order.amount == 0) launch.not_promised = "its file sets no max_storage";
+      if (launch.request.spec.data_file_count == 0) {
+        launch.not_promised = "its program makes files as it likes";
+      }
+      return;
+    case ProbeAttempt::new_file:
+      if (launch.request.spec.data_file_count == 0) {
+        launch.not_promised = "its program makes files as it likes";
+      }
+      return;
+    default:
+      return;
+  }
+}
+
+const std::string& path_for(ProbeAttempt attempt, const ProbeTargets& targets) {
+  static const std::string none;
+  switch (attempt) {
+    case ProbeAttempt::other_tenant_file:
+      return targets.other_tenant_file;
+    case ProbeAttempt::host_file:
+      return targets.host_file;
+    case ProbeAttempt::abstract_socket:
+      return targets.abstract_socket;
+    case ProbeAttempt::path_socket:
+      return targets.client_socket;
+    default:
+      return none;
+  }
+}
+
+}  // namespace
+
+ProbeLaunch make_probe_launch(const ProbeRow& row, LaunchRequest worker,
+                              const InstallationPaths& paths, std::uint64_t generation,
+                              const ProbeTargets& targets) {
+  ProbeLaunch launch;
+  const TenantId tenant = *worker.cgroup.tenant;
+  launch.request = std::move(worker);
+  launch.request.spec.kind = ProgramKind::isolation_probe;
+  launch.request.program_path = paths.probe_program();
+  launch.request.data_directory = probe_directory_path(paths.state_dir, tenant);
+  launch.request.cgroup = CgroupName{tenant, generation, true};
+  launch.order = make_link_message<ProbeOrder>(generation);
+  launch.order.attempt = row.attempt;
+  launch.order.victim_pid = targets.victim_pid;
+  if (!launch.order.path.assign(path_for(row.attempt, targets))) {
+    launch.not_promised = "the path is too long to be tried";
+  }
+  aim_at_bounds(launch);
+  return launch;
+}
+
+std::string probe_directory_path(const std::string& state_dir, const TenantId& tenant) {
+  return state_dir + "/probes/" + tenant.str();
+}
+
+Status make_probe_directory(const std::string& state_dir, const TenantId& tenant, uid_t uid,
+                            bool privileged) {
+  const std::string parent = state_dir + "/probes";
+  if (::mkdir(parent.c_str(), 0711) != 0 && errno != EEXIST) {
+    return fail_errno("mkdir " + parent, errno);
+  }
+  remove_probe_directory(state_dir, tenant);
+  const std::string path = probe_directory_path(state_dir, tenant);
+  if (::mkdir(path.c_str(), 0700) != 0) return fail_errno("mkdir " + path, errno);
+  if (privileged && ::lchown(path.c_str(), uid, uid) != 0) {
+    return fail_errno("chown " + path, errno);
+  }
+  return {};
+}
+
+// A handful of files that the jail has made: the probe can add none.
+void remove_probe_directory(const std::string& state_dir, const TenantId& tenant) {
+  std::error_code ignored;
+  std::filesystem::remove_all(probe_directory_path(state_dir, tenant), ignored);
+}
+
+void remove_probe_directories(const std::string& state_dir) {
+  std::error_code ignored;
+  std::filesystem::remove_all(state_dir + "/probes", ignored);
+}
+
+}  // namespace tenantd

@@ -1,0 +1,136 @@
+#include "supervisor/verify/promises.h"
+
+#include <initializer_list>
+
+namespace tenantd {
+namespace {
+
+using enum ProbeSource;
+using enum Layer;
+constexpr auto database = IsolationCheck::database;
+constexpr auto cache = IsolationCheck::cache;
+constexpr auto network = IsolationCheck::network;
+constexpr auto process = IsolationCheck::process;
+constexpr auto resource = IsolationCheck::resource;
+
+constexpr LayerSet by(std::initializer_list<Layer> list) {
+  LayerSet layers;
+  for (const Layer one : list) layers.add(one);
+  return layers;
+}
+
+// Whoever has a process of its own. Nothing of a pooled tenant's own can be launched or looked at
+// this way: its rows name the pool's workers once there are any.
+constexpr std::uint8_t own_process =
+    level_bit(IsolationLevel::process) | level_bit(IsolationLevel::physical);
+
+constexpr ProbeRow file(std::string_view name, IsolationCheck check, FileProbe probe,
+                        std::initializer_list<Layer> layers, std::string_view mechanism) {
+  return {name, check, files, probe, {}, {}, by(layers), own_process, mechanism};
+}
+constexpr ProbeRow live(std::string_view name, IsolationCheck check,
+                        std::array<std::string_view, 4> facts, std::initializer_list<Layer> layers,
+                        std::string_view mechanism) {
+  return {name, check, posture, {}, facts, {}, by(layers), own_process, mechanism};
+}
+constexpr ProbeRow tried(std::string_view name, IsolationCheck check, ProbeAttempt one,
+                         std::initializer_list<Layer> layers, std::string_view mechanism) {
+  return {name, check, attempt, {}, {}, one, by(layers), own_process, mechanism};
+}
+
+constexpr std::array rows = {
+    file("database.data_directory", database, FileProbe::data_directory, {},
+         "a directory of the tenant's uid with mode 0700, below one of the supervisor's"),
+    file("database.data_files", database, FileProbe::data_files, {},
+         "regular files of the tenant's uid, no links, nothing for group and others"),
+    file("database.unique_uid", database, FileProbe::unique_uid, {own_uid},
+         "no other tenant's directory and not control has its uid"),
+    live("database.mount_namespace", database, {"ns_mnt"}, {mount_namespace},
+         "a mount namespace that nobody shares"),
+    live("database.mounts", database, {"mount", "root"}, {mount_namespace},
+         "a root that holds the tenant's own directory alone"),
+    tried("database.other_tenant", database, ProbeAttempt::other_tenant_file,
+          {mount_namespace, own_uid, landlock}, "opens another tenant's database by its path"),
+    tried("database.host_file", database, ProbeAttempt::host_file, {mount_namespace, landlock},
+          "opens a file of the host that everybody may read"),
+
+    live("cache.ipc_namespace", cache, {"ns_ipc"}, {ipc_namespace},
+         "System V and POSIX shared memory of its own"),
+    tried("cache.other_memory", cache, ProbeAttempt::other_memory,
+          {pid_namespace, own_uid, seccomp},
+          "reads the memory of another tenant's worker, where its cache is"),
+    tried("cache.shared_memory", cache, ProbeAttempt::shared_memory, {mount_namespace, landlock},
+          "opens the host's directory of shared memory"),
+
+    live("network.namespace", network, {"ns_net"}, {network_namespace},
+         "a network namespace without a usable interface"),
+    tried("network.tcp", network, ProbeAttempt::tcp, {network_namespace, seccomp},
+          "connects to the host's loopback device"),
+    tried("network.udp", network, ProbeAttempt::udp, {network_namespace, seccomp},
+          "sends a datagram to the host's loopback device"),
+    tried("network.abstract_socket", network, ProbeAttempt::abstract_socket,
+          {network_namespace, landlock}, "connects to an abstract socket that listens on the host"),
+    tried("network.path_socket", network, ProbeAttempt::path_socket, {mount_namespace},
+          "connects to the clients' socket of this host by its path"),
+
+    live("process.user_namespace", process, {"ns_user", "uid_map", "gid_map", "setgroups"},
+         {user_namespace}, "uid 0 inside is the tenant's uid outside"),
+    live("process.pid_namespace", process, {"ns_pid"}, {pid_namespace},
+         "no other process exists for it"),
+    live("process.uts_namespace", process, {"ns_uts"}, {uts_namespace}, "a host name of its own"),
+    live("process.cgroup_namespace", process, {"ns_cgroup"}, {cgroup_namespace},
+         "sees its own control group as the root"),
+    live("process.own_uid", process, {"uid", "gid", "groups"}, {own_uid},
+         "the tenant's uid and gid, no supplementary group"),
+    live("process.capabilities", process, {"cap_"}, {capabilities}, "no capability in any set"),
+    live("process.no_new_privs", process, {"no_new_privs"}, {no_new_privs},
+         "gains nothing by executing"),
+    live("process.system_call_filter", process, {"seccomp"}, {seccomp},
+         "both filters, on every thread"),
+    live("process.surroundings", process, {}, {},
+         "no terminal, no tracer, no foreign descriptor, not dumpable"),
+    file("process.run_record", process, FileProbe::run_record, {},
+         "the record that decides about adoption is the supervisor's alone and names this worker"),
+    tried("process.signal", process, ProbeAttempt::signal, {pid_namespace, own_uid},
+          "signals another process"),
+    tried("process.trace", process, ProbeAttempt::trace, {pid_namespace, own_uid, seccomp},
+          "attaches to another process as a debugger"),
+    tried("process.proc", process, ProbeAttempt::proc, {mount_namespace, landlock},
+          "opens another process's directory below /proc"),
+    tried("process.fork", process, ProbeAttempt::fork, {seccomp}, "makes a process"),
+    tried("process.new_namespace", process, ProbeAttempt::new_namespace, {seccomp},
+          "makes a user namespace"),
+    tried("process.execute", process, ProbeAttempt::execute, {seccomp},
+          "executes a program from memory"),
+    tried("process.system_call", process, ProbeAttempt::system_call, {seccomp},
+          "makes a system call that no worker needs"),
+
+    live("resource.limits", resource, {"limit_"}, {rlimits}, "nine resource limits"),
+    live("resource.cpu_group", resource, {"cgroup_cpu", "cgroup cpu"}, {cgroup_cpu},
+         "the tenant's control group, with the quota and weight of its file"),
+    live("resource.memory_group", resource, {"cgroup_memory", "cgroup memory"}, {cgroup_memory},
+         "the tenant's control group, with the maximum of its file"),
+    live("resource.pids_group", resource, {"cgroup_pids", "cgroup pids"}, {cgroup_pids},
+         "the tenant's control group, with the maximum of its file"),
+    live("resource.io_group", resource, {"cgroup_io", "cgroup io", "cgroup blkio"}, {cgroup_io},
+         "the tenant's control group, with the I/O bounds of its file"),
+    tried("resource.memory", resource, ProbeAttempt::memory, {cgroup_memory},
+          "takes more memory than its group's maximum"),
+    tried("resource.cpu", resource, ProbeAttempt::cpu, {cgroup_cpu},
+          "burns more CPU than its group's quota"),
+    tried("resource.threads", resource, ProbeAttempt::threads, {cgroup_pids, rlimits},
+          "starts more threads than its group's maximum"),
+    tried("resource.descriptors", resource, ProbeAttempt::descriptors, {rlimits},
+          "opens more descriptors than its limit"),
+    tried("resource.file_size", resource, ProbeAttempt::file_size, {rlimits},
+          "writes past the bound of its disk"),
+    tried("resource.new_file", resource, ProbeAttempt::new_file, {landlock},
+          "adds a file to its data directory"),
+};
+static_assert(rows.size() <= VerifyProbeRecord::max_records);
+
+}  // namespace
+
+std::span<const ProbeRow> probe_rows() noexcept { return rows; }
+
+}  // namespace tenantd

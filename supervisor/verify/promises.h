@@ -1,0 +1,45 @@
+// What each isolation level promises, and by which probe that is shown: the one table of it.
+//
+// Runs in: the supervisor. A row is one probe: of files, of the live worker's posture, or an
+// attempt of the probe program. docs/isolation.md shows the same rows; a test compares.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "shared/contract/process_contract.h"
+#include "shared/contract/verification.h"
+#include "supervisor/config/plan_matrix.h"
+
+namespace tenantd {
+
+// Where a probe gets its answer.
+enum class ProbeSource : std::uint8_t { files, posture, attempt };
+
+// Of ProbeSource::files.
+enum class FileProbe : std::uint8_t { data_directory, data_files, unique_uid, run_record };
+
+struct ProbeRow {
+  std::string_view name;
+  IsolationCheck check{};
+  ProbeSource source{};
+  FileProbe file{};
+  // Of the posture: beginnings of the names of the facts that it is about; empty: all that no other
+  // row is about.
+  std::array<std::string_view, 4> facts{};
+  ProbeAttempt attempt{};
+  // Each of them makes the promise true. Of the posture: the one that is looked at.
+  LayerSet layers;
+  std::uint8_t levels = 0;  // bits of IsolationLevel
+  std::string_view mechanism;
+};
+
+[[nodiscard]] constexpr std::uint8_t level_bit(IsolationLevel level) noexcept {
+  return static_cast<std::uint8_t>(1U << static_cast<unsigned>(level));
+}
+
+[[nodiscard]] std::span<const ProbeRow> probe_rows() noexcept;
+
+}  // namespace tenantd

@@ -1,0 +1,251 @@
+#include "supervisor/verify/verification.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace tenantd {
+namespace {
+
+// Of other workers' namespaces in one turn: seven links of /proc each.
+constexpr std::size_t max_neighbours = 128;
+
+std::string plan_text(const TenantConfig& config) {
+  const auto level = config.isolation_level.value_or(plan_row(config.plan).default_level);
+  return std::string(plan_name(config.plan)) + " (" + std::string(isolation_level_name(level)) +
+         ")";
+}
+
+std::uint8_t level_of(const Tenant& tenant) {
+  const TenantConfig& config = *tenant.config;
+  return level_bit(config.isolation_level.value_or(plan_row(config.plan).default_level));
+}
+
+Finding no_worker(const Tenant& tenant) {
+  return {ProbeOutcome::not_applicable,
+          "no worker runs: the tenant is " + std::string(phase_name(tenant.phase))};
+}
+
+}  // namespace
+
+std::size_t VerifyReport::count(ProbeOutcome outcome) const noexcept {
+  return static_cast<std::size_t>(std::count_if(
+      probes.begin(), probes.end(),
+      [outcome](const VerifyProbeRecord& probe) { return probe.outcome == outcome; }));
+}
+
+std::vector<std::string_view> VerifyReport::failures() const {
+  std::vector<std::string_view> names;
+  for (const VerifyProbeRecord& probe : probes) {
+    if (probe.outcome == ProbeOutcome::failed) names.push_back(probe.name.view());
+  }
+  return names;
+}
+
+Verification::Verification(const VerificationServices& services, TenantId tenant, CheckMask checks,
+                           LayerSet tolerated, std::uint64_t first_generation, OnDone on_done)
+    : services_(services),
+      tenant_(tenant),
+      checks_(checks),
+      tolerated_(tolerated),
+      generation_(first_generation),
+      on_done_(std::move(on_done)),
+      findings_(probe_rows().size()),
+      timer_(services.probes.loop) {
+  turn_soon();
+}
+
+Verification::~Verification() {
+  run_.reset();
+  remove_probe_directory(services_.paths.state_dir, tenant_);
+}
+
+void Verification::turn_soon() {
+  timer_.start(0, [this] { turn(); });
+}
+
+void Verification::turn() {
+  const Tenant* const tenant = services_.tenants.find(tenant_);
+  if (tenant == nullptr || tenant->config == nullptr) {
+    const OnDone on_done = std::exchange(on_done_, nullptr);
+    return on_done(fail(ErrorCode::not_found, "the tenant has gone"));
+  }
+  level_ = level_of(*tenant);
+  if (stage_ == Stage::report) return report(*tenant);
+  if (stage_ == Stage::attempts && !try_next(*tenant)) return;
+  stage_ = work(*tenant);
+  turn_soon();
+}
+
+Verification::Stage Verification::work(const Tenant& tenant) {
+  switch (stage_) {
+    case Stage::files:
+      look_at_files(tenant);
+      return uid_scan_ ? Stage::uids : Stage::posture;
+    case Stage::uids:
+      if (!uid_scan_->step()) return Stage::uids;
+      for (std::size_t i = 0; i < findings_.size(); ++i) {
+        const ProbeRow& row = probe_rows()[i];
+        if (row.source == ProbeSource::files && row.file == FileProbe::unique_uid) {
+          find(i, uid_scan_->finding());
+        }
+      }
+      return Stage::posture;
+    case Stage::posture:
+      return look_at_posture(tenant);
+    case Stage::neighbours:
+      return look_at_neighbours(tenant);
+    case Stage::launch:
+      return prepare_attempts(tenant);
+    case Stage::attempts:
+      return next_row_ < findings_.size() ? Stage::attempts : Stage::report;
+    case Stage::report:
+      break;
+  }
+  return Stage::report;
+}
+
+bool Verification::wanted(const ProbeRow& row) const noexcept {
+  return (checks_ & mask_of(row.check)) != 0;
+}
+
+// The first word stands; nobody asks for what is not wanted.
+void Verification::find(std::size_t row, Finding finding) {
+  if (!wanted(probe_rows()[row]) || findings_[row]) return;
+  findings_[row] = std::move(finding);
+}
+
+void Verification::find_all(ProbeSource source, const Finding& finding) {
+  for (std::size_t i = 0; i < findings_.size(); ++i) {
+    if (probe_rows()[i].source == source) find(i, finding);
+  }
+}
+
+PromiseBounds Verification::bounds_of(const Tenant& tenant) const {
+  PromiseBounds bounds;
+  bounds.applied =
+      tenant.worker ? tenant.worker->applied_layers() : services_.probes.launcher.host().available;
+  bounds.tolerated = tolerated_;
+  bounds.unwanted =
+      LayerSet::all().without(required_layers(to_resource_limits(*tenant.config), true));
+  return bounds;
+}
+
+// ---- files
+
+void Verification::look_at_files(const Tenant& tenant) {
+  struct stat info {};
+  const std::string path = data_directory_path(services_.paths.state_dir, tenant_);
+  const bool exists = ::lstat(path.c_str(), &info) == 0;
+  const PromiseBounds bounds = bounds_of(tenant);
+  for (std::size_t i = 0; i < findings_.size(); ++i) {
+    const ProbeRow& row = probe_rows()[i];
+    if ((row.levels & level_) == 0) {
+      find(i, {ProbeOutcome::not_promised, "its isolation level does not promise it"});
+      continue;
+    }
+    if (row.source != ProbeSource::files || !wanted(row)) continue;
+    if (Finding promised = promise_of(row, bounds); promised.outcome != ProbeOutcome::passed) {
+      find(i, std::move(promised));
+    } else if (row.file == FileProbe::run_record) {
+      find(i, look_at_file(row, tenant));
+    } else if (!exists) {
+      find(i, {ProbeOutcome::not_applicable, "the tenant has no data yet"});
+    } else if (row.file == FileProbe::unique_uid) {
+      uid_scan_.emplace(services_.paths.state_dir + "/tenants", tenant_.str(), services_.uids);
+    } else {
+      find(i, look_at_file(row, tenant));
+    }
+  }
+}
+
+Finding Verification::look_at_file(const ProbeRow& row, const Tenant& tenant) const {
+  const std::string path = data_directory_path(services_.paths.state_dir, tenant_);
+  if (row.file == FileProbe::data_directory) return probe_data_directory(path, services_.uids);
+  if (row.file == FileProbe::data_files) return probe_data_files(path);
+  if (!tenant.worker) return no_worker(tenant);
+  return probe_run_record(services_.paths.record_directory() + "/" + tenant_.str() + ".record",
+                          tenant.worker->pid(), tenant.generation);
+}
+
+// ---- the live worker
+
+Verification::Stage Verification::look_at_posture(const Tenant& tenant) {
+  const auto rows = probe_rows();
+  const bool any = std::any_of(rows.begin(), rows.end(), [this](const ProbeRow& row) {
+    return row.source == ProbeSource::posture && wanted(row) && (row.levels & level_) != 0;
+  });
+  if (!any) return Stage::launch;
+  if (!tenant.worker || tenant.phase != Phase::running) {
+    find_all(ProbeSource::posture, no_worker(tenant));
+    return Stage::launch;
+  }
+  live_pid_ = tenant.worker->pid();
+  live_layers_ = tenant.worker->applied_layers();
+  auto live = look_at_worker(tenant, services_.workforce, services_.probes.cgroups, tolerated_);
+  if (!live) {
+    find_all(ProbeSource::posture, {ProbeOutcome::not_applicable, live.error().message});
+    return Stage::launch;
+  }
+  live_ = std::move(*live);
+  return Stage::neighbours;
+}
+
+Verification::Stage Verification::look_at_neighbours(const Tenant& tenant) {
+  const auto& all = services_.tenants.all();
+  auto next = last_neighbour_ ? all.upper_bound(*last_neighbour_) : all.begin();
+  for (std::size_t looked = 0; next != all.end() && looked < max_neighbours; ++next) {
+    last_neighbour_ = next->first;
+    if (!next->second.worker || next->first == tenant_) continue;
+    ++looked;
+    for (std::string& line :
+         shared_namespaces(live_->posture, next->second.worker->pid(), next->first.view())) {
+      live_->deviations.push_back(std::move(line));
+    }
+  }
+  if (next != all.end()) return Stage::neighbours;
+  conclude_posture(tenant);
+  return Stage::launch;
+}
+
+void Verification::conclude_posture(const Tenant& tenant) {
+  const bool replaced = !tenant.worker || tenant.worker->pid() != live_pid_ || has_ended(live_pid_);
+  if (replaced) {
+    return find_all(ProbeSource::posture,
+                    {ProbeOutcome::not_applicable, "its worker ended meanwhile"});
+  }
+  PromiseBounds bounds = bounds_of(tenant);
+  bounds.applied = live_layers_;
+  for (std::size_t i = 0; i < findings_.size(); ++i) {
+    const ProbeRow& row = probe_rows()[i];
+    if (row.source != ProbeSource::posture) continue;
+    Finding promised = promise_of(row, bounds);
+    find(i, promised.outcome == ProbeOutcome::passed
+                ? probe_posture(row, live_->posture, live_->expected, live_->deviations)
+                : std::move(promised));
+  }
+}
+
+// ---- the end
+
+void Verification::report(const Tenant& tenant) {
+  VerifyReport report{tenant_, plan_text(*tenant.config), {}};
+  for (std::size_t i = 0; i < findings_.size(); ++i) {
+    const ProbeRow& row = probe_rows()[i];
+    if (!wanted(row)) continue;
+    auto record = make_link_message<VerifyProbeRecord>(0);
+    const Finding finding = findings_[i].value_or(failed("it was not looked at"));
+    record.check = row.check;
+    record.outcome = finding.outcome;
+    record.inside = row.source == ProbeSource::attempt ? 1 : 0;
+    record.name.assign_truncated(row.name);
+    record.evidence.assign_truncated(finding.evidence);
+    report.probes.push_back(record);
+  }
+  const OnDone on_done = std::exchange(on_done_, nullptr);
+  on_done(std::move(report));  // may destroy this
+}
+
+}  // namespace tenantd

@@ -1,0 +1,99 @@
+// One verification of one tenant: every probe of the table, in turns of the loop.
+//
+// Runs in: the supervisor. No turn takes longer than the launch of a process: directories and other
+// workers are looked at in slices, probe processes are waited for on the loop. The tenant may
+// change or go at any time: it is looked up in every turn.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "supervisor/tenant/tenants.h"
+#include "supervisor/verify/live_posture.h"
+#include "supervisor/verify/probe_request.h"
+#include "supervisor/verify/probe_run.h"
+
+namespace tenantd {
+
+struct VerificationServices {
+  ProbeServices probes;
+  const Tenants& tenants;
+  const Workforce& workforce;
+  UidAllocator uids;
+  InstallationPaths paths;
+};
+
+struct VerifyReport {
+  TenantId tenant;
+  std::string plan;  // "premium (process)"
+  std::vector<VerifyProbeRecord> probes;
+
+  [[nodiscard]] std::size_t count(ProbeOutcome outcome) const noexcept;
+  [[nodiscard]] std::vector<std::string_view> failures() const;
+};
+
+class Verification {
+ public:
+  // Error: the tenant went away meanwhile. May destroy the verification.
+  using OnDone = std::function<void(Result<VerifyReport>)>;
+
+  // `services` outlives it; `first_generation`: of its probe processes, which nobody else may use.
+  Verification(const VerificationServices& services, TenantId tenant, CheckMask checks,
+               LayerSet tolerated, std::uint64_t first_generation, OnDone on_done);
+  ~Verification();
+  Verification(const Verification&) = delete;
+  Verification& operator=(const Verification&) = delete;
+
+  [[nodiscard]] const TenantId& tenant() const noexcept { return tenant_; }
+  // One more than the last generation used.
+  [[nodiscard]] std::uint64_t next_generation() const noexcept { return generation_; }
+
+ private:
+  enum class Stage : std::uint8_t { files, uids, posture, neighbours, launch, attempts, report };
+
+  void turn_soon();
+  void turn();
+  [[nodiscard]] Stage work(const Tenant& tenant);
+  [[nodiscard]] bool wanted(const ProbeRow& row) const noexcept;
+  void find(std::size_t row, Finding finding);
+  void find_all(ProbeSource source, const Finding& finding);
+
+  [[nodiscard]] PromiseBounds bounds_of(const Tenant& tenant) const;
+  void look_at_files(const Tenant& tenant);
+  [[nodiscard]] Finding look_at_file(const ProbeRow& row, const Tenant& tenant) const;
+  [[nodiscard]] Stage look_at_posture(const Tenant& tenant);
+  [[nodiscard]] Stage look_at_neighbours(const Tenant& tenant);
+  void conclude_posture(const Tenant& tenant);
+  [[nodiscard]] Stage prepare_attempts(const Tenant& tenant);
+  [[nodiscard]] Status listen_on_abstract_socket();
+  // False: a process is on its way, and its end goes on.
+  [[nodiscard]] bool try_next(const Tenant& tenant);
+  void on_probe_end(std::size_t row, const ProbeEnd& end);
+  void report(const Tenant& tenant);
+
+  const VerificationServices& services_;
+  TenantId tenant_;
+  CheckMask checks_;
+  LayerSet tolerated_;
+  std::uint64_t generation_;
+  OnDone on_done_;
+  Stage stage_ = Stage::files;
+  std::uint8_t level_ = 0;
+  std::vector<std::optional<Finding>> findings_;  // by row
+  std::optional<UidScan> uid_scan_;
+  std::optional<LivePosture> live_;
+  pid_t live_pid_ = 0;
+  LayerSet live_layers_;
+  std::optional<TenantId> last_neighbour_;
+  std::size_t next_row_ = 0;
+  uid_t uid_ = 0;
+  ProbeTargets targets_;
+  UniqueFd abstract_listener_;
+  std::unique_ptr<ProbeRun> run_;
+  Timer timer_;
+};
+
+}  // namespace tenantd

@@ -1,0 +1,125 @@
+// The part of a verification that launches probe processes, one after another.
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <random>
+#include <utility>
+
+#include "supervisor/verify/verification.h"
+
+namespace tenantd {
+namespace {
+
+// What another tenant keeps, or else what control keeps.
+std::string foreign_file(const Tenants& tenants, const TenantId& self, const std::string& state) {
+  for (auto next = tenants.all().upper_bound(self); next != tenants.all().end(); ++next) {
+    if (next->second.worker) return data_directory_path(state, next->first) + "/routes.db";
+  }
+  for (const auto& [id, tenant] : tenants.all()) {
+    if (id == self) break;
+    if (tenant.worker) return data_directory_path(state, id) + "/routes.db";
+  }
+  return state + "/control/ledger.db";
+}
+
+pid_t foreign_process(const Tenants& tenants, const TenantId& self) {
+  for (auto next = tenants.all().upper_bound(self); next != tenants.all().end(); ++next) {
+    if (next->second.worker) return next->second.worker->pid();
+  }
+  return ::getpid();
+}
+
+}  // namespace
+
+Verification::Stage Verification::prepare_attempts(const Tenant& /*tenant*/) {
+  const auto rows = probe_rows();
+  bool any = false;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    any = any || (rows[i].source == ProbeSource::attempt && wanted(rows[i]) && !findings_[i]);
+  }
+  if (!any) return Stage::report;
+  const std::string& state = services_.paths.state_dir;
+  const std::string path = data_directory_path(state, tenant_);
+  struct stat info {};
+  const bool exists = ::lstat(path.c_str(), &info) == 0;
+  const auto uid =
+      exists ? Result<uid_t>(info.st_uid) : prepare_data_directory(state, tenant_, services_.uids);
+  Status ready;
+  if (!uid) ready = tl::unexpected(uid.error());
+  if (ready && !services_.uids.may_own(*uid)) {
+    ready = fail(ErrorCode::permission_denied, "its uid is none that a tenant may have");
+  }
+  if (ready) ready = make_probe_directory(state, tenant_, *uid, services_.uids.privileged());
+  if (ready) ready = listen_on_abstract_socket();
+  if (!ready) {
+    find_all(ProbeSource::attempt, failed("could not be tried: " + ready.error().message));
+    return Stage::report;
+  }
+  uid_ = *uid;
+  targets_.other_tenant_file = foreign_file(services_.tenants, tenant_, state);
+  targets_.host_file = services_.paths.jail_program;
+  targets_.client_socket = services_.paths.run_dir + "/tenantd.sock";
+  return Stage::attempts;
+}
+
+// Nobody accepts: that a connection waits in its queue is what a probe must not bring about.
+Status Verification::listen_on_abstract_socket() {
+  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) return fail_errno("socket", errno);
+  std::random_device random;
+  targets_.abstract_socket =
+      "tenantd-verify-" + std::to_string(::getpid()) + "-" + std::to_string(random());
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path + 1, targets_.abstract_socket.data(),
+              targets_.abstract_socket.size());
+  const auto length =
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + targets_.abstract_socket.size());
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0 ||
+      ::listen(socket.get(), 1) != 0) {
+    return fail_errno("listen on an abstract socket", errno);
+  }
+  abstract_listener_ = std::move(socket);
+  return {};
+}
+
+bool Verification::try_next(const Tenant& tenant) {
+  const auto rows = probe_rows();
+  for (; next_row_ < rows.size(); ++next_row_) {
+    const std::size_t at = next_row_;
+    const ProbeRow& row = rows[at];
+    if (row.source != ProbeSource::attempt || !wanted(row) || findings_[at]) continue;
+    targets_.victim_pid = foreign_process(services_.tenants, tenant_);
+    ProbeLaunch launch =
+        make_probe_launch(row, services_.workforce.request_for(tenant_, *tenant.config, uid_),
+                          services_.paths, generation_, targets_);
+    if (!launch.not_promised.empty()) {
+      find(at, {ProbeOutcome::not_promised, launch.not_promised});
+      continue;
+    }
+    ++generation_;
+    ++next_row_;
+    auto run = ProbeRun::start(services_.probes, std::move(launch.request), launch.order,
+                               [this, at](const ProbeEnd& end) { on_probe_end(at, end); });
+    if (!run) {
+      find(at, failed("could not be tried: " + run.error().message));
+      return true;
+    }
+    run_ = std::move(*run);
+    return false;
+  }
+  return true;
+}
+
+void Verification::on_probe_end(std::size_t row, const ProbeEnd& end) {
+  find(row, judge_attempt(probe_rows()[row], end));
+  run_.reset();
+  turn_soon();
+}
+
+}  // namespace tenantd
