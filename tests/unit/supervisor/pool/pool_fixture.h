@@ -95,7 +95,8 @@ class PoolWorld final : public TenantHost {
       workers->reconcile();
       return true;
     }
-    if (!draining.empty()) {
+    const bool alarm_is_due = alarm_at != 0 && alarm_at <= now;
+    if (!draining.empty() && !(starts_first && alarm_is_due)) {
       const TenantId id = *draining.begin();
       draining.erase(draining.begin());
       const std::uint64_t generation = processes.at(id)->generation();
@@ -108,7 +109,7 @@ class PoolWorld final : public TenantHost {
       tenants->on_ready(TenantId(id), tenant.generation);
       return true;
     }
-    if (alarm_at == 0 || alarm_at > now) return false;
+    if (!alarm_is_due) return false;
     alarm_at = 0;
     tenants->on_alarm();
     return true;
@@ -150,6 +151,7 @@ class PoolWorld final : public TenantHost {
   std::vector<std::string> updated;
   std::uint64_t untold = 0;
   bool reconcile_soon = false;
+  bool starts_first = false;  // a new process is quicker than the end of an old one
   std::function<void(const TenantId&, const PoolShare&)> on_start;
 };
 

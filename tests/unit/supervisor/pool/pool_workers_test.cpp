@@ -115,6 +115,7 @@ TEST_CASE("any order of changes, deaths and drains ends with everybody's share")
         world.tenants->on_died(id, generation, {DeathCause::Kind::signalled, 9}, "");
         world.now += 40'000;  // neither a backoff nor a crash loop
       }
+      world.starts_first = random() % 2 == 0;
       (void)world.step();
     }
     world.now += 40'000;
