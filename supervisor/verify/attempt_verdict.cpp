@@ -75,12 +75,17 @@ Finding judge_memory(const ProbeRow& row, const ProbeEnd& end) {
   return failed("inconclusive: " + end.cause.describe());
 }
 
-// The word of the control group's counters, not the probe's.
+// The word of the control group's counters, not the probe's. Periods are counted only where there
+// is a quota. On a host that is too busy to give it as much, nothing is shown.
 Finding judge_cpu(const ProbeRow& row, const ProbeEnd& end) {
   if (end.error != 0) return failed("inconclusive: " + end.cause.describe());
   if (end.usage.throttled_us > 0 || end.usage.throttled_periods > 0) {
     return passed("held back in " + std::to_string(end.usage.throttled_periods) + " periods of " +
                   std::to_string(end.usage.periods));
+  }
+  const std::uint64_t allowed_us = (end.usage.periods + 1) * end.cpu_quota_us;
+  if (end.usage.periods > 0 && end.usage.cpu_us <= allowed_us) {
+    return {ProbeOutcome::not_applicable, "the host is too busy to let it reach its quota"};
   }
   return breach(row, "it was not held back", end.missing);
 }

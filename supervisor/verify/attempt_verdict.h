@@ -21,10 +21,11 @@ struct ProbeEnd {
   std::optional<int> error;  // it said how it went; 0: the attempt succeeded
   DeathCause cause;
   std::string jail_reason;
-  bool late = false;    // it was killed for taking too long
-  bool faulty = false;  // it was killed for what it sent
-  CgroupUsage usage;    // of its group, after its death
-  LayerSet missing;     // layers that it ran without, as root tolerates
+  bool late = false;               // it was killed for taking too long
+  bool faulty = false;             // it was killed for what it sent
+  CgroupUsage usage;               // of its group, after its death
+  std::uint64_t cpu_quota_us = 0;  // of each period of its group
+  LayerSet missing;                // layers that it ran without, as root tolerates
 };
 
 // Takes the jail's report or one of the probe's two messages into `end`. False: anything else, in

@@ -34,6 +34,7 @@ Result<std::unique_ptr<ProbeRun>> ProbeRun::start(const ProbeServices& services,
   if (!launched) return tl::unexpected(launched.error());
   std::unique_ptr<ProbeRun> run(new ProbeRun(services, request, std::move(on_end)));
   auto* const self = run.get();
+  self->end_.cpu_quota_us = request.limits.cpu_quota_us();
   self->end_.missing = self->required_.without(launched->provided);
   const pid_t pid = launched->pid;
   ProgramCallbacks callbacks;

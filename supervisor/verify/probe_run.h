@@ -24,7 +24,7 @@ struct ProbeServices {
 
 class ProbeRun {
  public:
-  static constexpr std::uint64_t timeout_ms = 5000;
+  static constexpr std::uint64_t timeout_ms = 20'000;  // of a host that is very busy
 
   // Called once, after the process has gone; may destroy the run.
   using OnEnd = std::function<void(const ProbeEnd& end)>;
