@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "shared/base/clock.h"
@@ -41,6 +42,7 @@ Worker::Worker(Loop& loop, TenantId tenant, WorkerOptions options, LockDown lock
       lock_down_(std::move(lock_down)),
       binding_(tenant),
       log_(log_err_fd),
+      caches_(tenant, options_.spec.tenant),
       dispatcher_(
           services_, [this](EditJob job) { return submit_edit(std::move(job)); },
           [this](const UsageSample&) { ++metered_requests_; }),
@@ -49,6 +51,7 @@ Worker::Worker(Loop& loop, TenantId tenant, WorkerOptions options, LockDown lock
       drain_timer_(loop) {
   services_.settings = options_.spec.tenant;
   services_.generation = options_.spec.generation;
+  services_.caches = &caches_;
 }
 
 Worker::~Worker() {
@@ -112,7 +115,7 @@ void Worker::try_open() {
   }
   if (data) {
     edits_.data = std::move(*data);
-    edits_.data.editor->limit_memory(options_.spec.memory_max_bytes);
+    limit_route_memory(services_.settings);
     services_.router = edits_.data.router.get();
   } else {
     services_.store = {true, data.error().message};
@@ -256,8 +259,7 @@ void Worker::apply_settings(const TenantSettings& settings) {
     return log_.write(LogLevel::error, "settings of another tenant ignored");
   }
   if (phase_ != Phase::serving || !edits_.data.editor) {
-    services_.settings = settings;  // what is open reads them, or try_open will
-    return;
+    return take_settings(settings);  // what is open reads them, or try_open will
   }
   const Status queued = edits_.thread->submit([this, settings]() -> EditThread::Completion {
     const ExecutionContext& context = binding_.context();
@@ -265,10 +267,11 @@ void Worker::apply_settings(const TenantSettings& settings) {
     if (applied) {
       applied = edits_.data.store->set_max_storage(context, settings.max_storage_bytes);
     }
+    if (applied) limit_route_memory(settings);
     return [this, settings, applied] {
       check_store_health();
       if (applied) {
-        services_.settings = settings;
+        take_settings(settings);
         log_.write(LogLevel::info, "settings applied");
       } else {
         log_.write(LogLevel::error, "settings refused", {{"reason", applied.error().message}});
@@ -279,6 +282,18 @@ void Worker::apply_settings(const TenantSettings& settings) {
   if (!queued) {
     log_.write(LogLevel::error, "settings refused", {{"reason", queued.error().message}});
   }
+}
+
+void Worker::take_settings(const TenantSettings& settings) {
+  services_.settings = settings;
+  (void)caches_.apply(binding_.context(), settings, monotonic_ns());  // the tenant is its own
+}
+
+// Editor thread, or before it runs. What the caches may take is not there for routes.
+void Worker::limit_route_memory(const TenantSettings& settings) {
+  const std::uint64_t all = options_.spec.memory_max_bytes;
+  // The supervisor lets caches have half of it at most; 0 is unknown.
+  edits_.data.editor->limit_memory(all - std::min(settings.max_cache_bytes, all / 2));
 }
 
 void Worker::send_status() {

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "shared/contract/launch_spec.h"
+#include "worker/cache/tenant_caches.h"
 #include "worker/handlers/trial_handler.h"
 #include "worker/runtime/attachment_set.h"
 #include "worker/runtime/edit_thread.h"
@@ -74,6 +75,8 @@ class Worker {
   void apply_waiting_edits();
   void on_edit_done(const EditResult& result);
   void apply_settings(const TenantSettings& settings);
+  void take_settings(const TenantSettings& settings);
+  void limit_route_memory(const TenantSettings& settings);
   void check_store_health();
   void send_status();
   void take_log_pipe(const UniqueFd& pipe);
@@ -85,6 +88,7 @@ class Worker {
   LockDown lock_down_;
   TenantBinding binding_;
   Logger log_;
+  TenantCaches caches_;
   HandlerServices services_;
   std::uint64_t metered_requests_ = 0;
   TrialHandler trials_;  // editor thread's
