@@ -6,8 +6,6 @@
 #include <new>
 #include <utility>
 
-#include "worker/cache/keyed_hash.h"
-
 namespace tenantd {
 namespace {
 
@@ -50,17 +48,17 @@ std::uint64_t LruStore::cost(const Entry& entry) noexcept {
 }
 
 // The pointer that points to the key's entry, or would; null without a table.
-LruStore::Entry** LruStore::place_of(std::string_view key, std::uint64_t hash) noexcept {
+LruStore::Entry** LruStore::place_of(const HashedKey& key) noexcept {
   if (buckets_.empty()) return nullptr;
-  Entry** place = &buckets_[hash & (buckets_.size() - 1)];
-  while (*place != nullptr && ((*place)->hash != hash || (*place)->key() != key)) {
+  Entry** place = &buckets_[key.hash & (buckets_.size() - 1)];
+  while (*place != nullptr && ((*place)->hash != key.hash || (*place)->key() != key.bytes)) {
     place = &(*place)->next;
   }
   return place;
 }
 
-std::optional<LruStore::Found> LruStore::find(std::string_view key, std::uint64_t now_ns) noexcept {
-  Entry** const place = place_of(key, keyed_hash(key));
+std::optional<LruStore::Found> LruStore::find(const HashedKey& key, std::uint64_t now_ns) noexcept {
+  Entry** const place = place_of(key);
   Entry* const entry = place == nullptr ? nullptr : *place;
   if (entry == nullptr || (entry->expires_ns != 0 && entry->expires_ns <= now_ns)) {
     ++counts_.misses;
@@ -79,27 +77,26 @@ std::optional<LruStore::Found> LruStore::find(std::string_view key, std::uint64_
   return Found{entry->value(), entry->expires_ns, entry->tag};
 }
 
-bool LruStore::put(std::string_view key, std::string_view value, std::uint8_t tag,
+bool LruStore::put(const HashedKey& key, std::string_view value, std::uint8_t tag,
                    std::uint64_t expires_ns, std::uint64_t now_ns) {
-  const std::uint64_t needed = Entry::cost_of(key.size() + value.size());
+  const std::uint64_t needed = Entry::cost_of(key.bytes.size() + value.size());
   if (bounds_.max_entries == 0 || needed + least_table_bytes > bounds_.max_bytes) return false;
   drop_expired(now_ns, expired_per_put);
-  const std::uint64_t hash = keyed_hash(key);
-  Entry** const place = place_of(key, hash);
+  Entry** const place = place_of(key);
   Entry* entry = place == nullptr ? nullptr : *place;
   const bool fits = entry != nullptr && entry->value_bytes == value.size();
   if (!fits) {
-    void* const memory = ::operator new(sizeof(Entry) + key.size() + value.size());
+    void* const memory = ::operator new(sizeof(Entry) + key.bytes.size() + value.size());
     Entry* const fresh = ::new (memory) Entry{nullptr,
                                               nullptr,
                                               nullptr,
-                                              hash,
+                                              key.hash,
                                               0,
-                                              static_cast<std::uint32_t>(key.size()),
+                                              static_cast<std::uint32_t>(key.bytes.size()),
                                               static_cast<std::uint32_t>(value.size()),
                                               not_in_heap,
                                               tag};
-    std::memcpy(fresh->key_data(), key.data(), key.size());
+    std::memcpy(fresh->key_data(), key.bytes.data(), key.bytes.size());
     if (entry != nullptr) drop(entry);
     entry = fresh;
     append(entry);
@@ -107,15 +104,15 @@ bool LruStore::put(std::string_view key, std::string_view value, std::uint8_t ta
     unlink(entry);
     link_newest(entry);
   }
-  if (!value.empty()) std::memcpy(entry->key_data() + key.size(), value.data(), value.size());
+  if (!value.empty()) std::memcpy(entry->key_data() + key.bytes.size(), value.data(), value.size());
   entry->tag = tag;
   expire_later(entry, expires_ns);
   make_room(now_ns, entry);
   return true;
 }
 
-bool LruStore::remove(std::string_view key, std::uint64_t now_ns) noexcept {
-  Entry** const place = place_of(key, keyed_hash(key));
+bool LruStore::remove(const HashedKey& key, std::uint64_t now_ns) noexcept {
+  Entry** const place = place_of(key);
   Entry* const entry = place == nullptr ? nullptr : *place;
   if (entry == nullptr) return false;
   const bool is_live = entry->expires_ns == 0 || entry->expires_ns > now_ns;
@@ -140,6 +137,11 @@ std::uint64_t LruStore::clear() noexcept {
 void LruStore::set_bounds(CacheBounds bounds, std::uint64_t now_ns) noexcept {
   bounds_ = bounds;
   make_room(now_ns, nullptr);
+}
+
+bool LruStore::is_full_for(std::size_t key_bytes, std::size_t value_bytes) const noexcept {
+  return entries_ >= bounds_.max_entries ||
+         bytes() + Entry::cost_of(key_bytes + value_bytes) > bounds_.max_bytes;
 }
 
 bool LruStore::is_over() const noexcept {

@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/cache/keyed_hash.h"
+
 namespace tenantd {
 
 struct CacheBounds {
@@ -40,13 +42,15 @@ class LruStore {
   LruStore& operator=(const LruStore&) = delete;
 
   // Nothing if it is not there or its time has come. What is found is the newest then.
-  [[nodiscard]] std::optional<Found> find(std::string_view key, std::uint64_t now_ns) noexcept;
+  [[nodiscard]] std::optional<Found> find(const HashedKey& key, std::uint64_t now_ns) noexcept;
   // Replaces what is there. expires_ns 0: never. False, with nothing changed: even alone it is over
   // the bounds. Throws std::bad_alloc, with nothing lost.
-  [[nodiscard]] bool put(std::string_view key, std::string_view value, std::uint8_t tag,
+  [[nodiscard]] bool put(const HashedKey& key, std::string_view value, std::uint8_t tag,
                          std::uint64_t expires_ns, std::uint64_t now_ns);
   // True: it was there, and its time had not come.
-  [[nodiscard]] bool remove(std::string_view key, std::uint64_t now_ns) noexcept;
+  [[nodiscard]] bool remove(const HashedKey& key, std::uint64_t now_ns) noexcept;
+  // Whether a new entry of this size would push out others.
+  [[nodiscard]] bool is_full_for(std::size_t key_bytes, std::size_t value_bytes) const noexcept;
   // How many there were, expired ones included. Memory is given back.
   std::uint64_t clear() noexcept;
   // Lower bounds hold at once.
@@ -64,7 +68,7 @@ class LruStore {
  private:
   struct Entry;  // with its key and value behind it, in one piece
   [[nodiscard]] static std::uint64_t cost(const Entry& entry) noexcept;
-  [[nodiscard]] Entry** place_of(std::string_view key, std::uint64_t hash) noexcept;
+  [[nodiscard]] Entry** place_of(const HashedKey& key) noexcept;
   [[nodiscard]] bool is_over() const noexcept;
   void append(Entry* entry);                // to the table
   void link_newest(Entry* entry) noexcept;  // into the order of use

@@ -1,5 +1,6 @@
 #include "worker/cache/routing_cache.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tenantd {
@@ -8,10 +9,12 @@ namespace {
 // Nothing here has a time to live.
 constexpr std::uint64_t no_time = 0;
 constexpr std::uint64_t similar_share = 4;
+constexpr std::uint64_t sighting_bytes = RoutingCache::sightings * sizeof(std::uint32_t);
 
 CacheBounds bounds_of_same(const RoutingCache::Bounds& bounds) noexcept {
   CacheBounds same = bounds.all;
   if (bounds.similarity < 1) same.max_bytes -= same.max_bytes / similar_share;
+  same.max_bytes -= std::min(same.max_bytes, sighting_bytes);
   return same;
 }
 
@@ -43,7 +46,8 @@ Result<RouteDecision> RoutingCache::route(const ExecutionContext& context, Tenan
   Result<RouteDecision> decision;
   key_.assign(query);
   if (key_.bytes.size() > max_query_bytes) return router.route(context, query);
-  if (look_up(*decision)) return decision;
+  const HashedKey key(key_.bytes);
+  if (look_up(key, *decision)) return decision;
   const auto begun = router.begin(context, query);
   if (!begun) return fail(begun.error());
   hold(begun->publication);  // another state may have come meanwhile
@@ -51,7 +55,7 @@ Result<RouteDecision> RoutingCache::route(const ExecutionContext& context, Tenan
   if (may_resemble && look_up_similar(*begun, *decision)) return decision;
   decision = router.finish(context, query);
   if (!decision) return decision;
-  keep(*decision);
+  keep(key, *decision, may_resemble);
   if (may_resemble) similar_.add(begun->vector, begun->dimension, key_.options(), answer_);
   return decision;
 }
@@ -70,7 +74,7 @@ Status RoutingCache::route_batch(const ExecutionContext& context, TenantRouter& 
   for (std::size_t i = 0; i < queries.size(); ++i) {
     if (!queries[i].explain) {
       key_.assign(queries[i]);
-      if (key_.bytes.size() <= max_query_bytes && look_up(*out[i])) continue;
+      if (key_.bytes.size() <= max_query_bytes && look_up(key_.bytes, *out[i])) continue;
     }
     missed_.push_back(queries[i]);
     missed_at_.push_back(i);
@@ -85,16 +89,15 @@ Status RoutingCache::route_batch(const ExecutionContext& context, TenantRouter& 
   for (std::size_t m = 0; m < missed_.size(); ++m) {
     if (computed_[m] && !missed_[m].explain) {
       key_.assign(missed_[m]);
-      if (key_.bytes.size() <= max_query_bytes) keep(*computed_[m]);
+      if (key_.bytes.size() <= max_query_bytes) keep(key_.bytes, *computed_[m], false);
     }
     out[missed_at_[m]] = std::move(computed_[m]);
   }
   return {};
 }
 
-// Of key_, which is the query's.
-bool RoutingCache::look_up(RouteDecision& out) {
-  const auto found = same_.find(key_.bytes, no_time);
+bool RoutingCache::look_up(const HashedKey& key, RouteDecision& out) {
+  const auto found = same_.find(key, no_time);
   if (!found || !read_decision(found->value, out)) return false;
   out.source = DecisionSource::cached;
   out.source_similarity = 1;
@@ -118,16 +121,29 @@ bool RoutingCache::seeks_similar(const TenantRouter::Begun& begun,
   return bounds_.similarity < 1 && begun.vector != nullptr && !(begun.has_rules && query.text);
 }
 
-void RoutingCache::keep(const RouteDecision& decision) {
-  write_decision(decision, answer_);
+void RoutingCache::keep(const HashedKey& key, const RouteDecision& decision, bool in_any_case) {
+  // About as large as the last one.
+  const bool is_kept = !same_.is_full_for(key.bytes.size(), answer_.size()) || was_seen(key);
+  if (is_kept || in_any_case) write_decision(decision, answer_);
+  if (!is_kept) return;
   // What is too large for the bounds is not kept.
-  (void)same_.put(key_.bytes, answer_, 0, 0, no_time);
+  (void)same_.put(key, answer_, 0, 0, no_time);
+}
+
+bool RoutingCache::was_seen(const HashedKey& key) {
+  seen_.resize(sightings);
+  constexpr unsigned half = 32;
+  const auto mark = static_cast<std::uint32_t>(key.hash >> half);
+  return std::exchange(seen_[key.hash % sightings], mark) == mark;
 }
 
 Result<RoutingCache::Stats> RoutingCache::stats(const ExecutionContext& context) const {
   if (context.tenant() != tenant_) return fail(ErrorCode::no_tenant, "no such tenant here");
-  return Stats{same_.counts(), bounds_.all,      same_.entries(), same_.bytes() + similar_.bytes(),
-               similar_hits_,  similar_.count(), dropped_};
+  return Stats{
+      same_.counts(),  bounds_.all,
+      same_.entries(), same_.bytes() + similar_.bytes() + seen_.capacity() * sizeof(std::uint32_t),
+      similar_hits_,   similar_.count(),
+      dropped_};
 }
 
 Status RoutingCache::set_bounds(const ExecutionContext& context, Bounds bounds) {
@@ -135,6 +151,7 @@ Status RoutingCache::set_bounds(const ExecutionContext& context, Bounds bounds) 
   bounds_ = bounds;
   same_.set_bounds(bounds_of_same(bounds), no_time);
   similar_.set_bound(bound_of_similar(bounds));
+  if (bounds.all.max_entries == 0) std::vector<std::uint32_t>().swap(seen_);
   return {};
 }
 

@@ -24,6 +24,9 @@ namespace tenantd {
 
 class RoutingCache {
  public:
+  // Queries that were asked while the cache was full: what comes once pushes nothing out, and costs
+  // no more than a look. A table of halves of hashes; a clash only lets one in too early.
+  static constexpr std::size_t sightings = 4096;
   struct Bounds {
     CacheBounds all;
     // The cosine in (0,1) from which another query's answer will do; 1: none will.
@@ -60,9 +63,11 @@ class RoutingCache {
   // Longer queries are not remembered: they would push out many others.
   static constexpr std::size_t max_query_bytes = 32U << 10U;
   void hold(std::uint64_t publication);
-  [[nodiscard]] bool look_up(RouteDecision& out);
+  [[nodiscard]] bool look_up(const HashedKey& key, RouteDecision& out);
   [[nodiscard]] bool look_up_similar(const TenantRouter::Begun& begun, RouteDecision& out);
-  void keep(const RouteDecision& decision);
+  // Leaves the decision's bytes in answer_ if it keeps them, or in any case.
+  void keep(const HashedKey& key, const RouteDecision& decision, bool in_any_case);
+  [[nodiscard]] bool was_seen(const HashedKey& key);
   [[nodiscard]] bool seeks_similar(const TenantRouter::Begun& begun,
                                    const RouteQuery& query) const noexcept;
 
@@ -70,7 +75,8 @@ class RoutingCache {
   Bounds bounds_;
   LruStore same_;
   SimilarQueries similar_;
-  std::uint64_t publication_ = 0;  // of the router, that all this is of
+  std::vector<std::uint32_t> seen_;  // `sightings` of them once the cache was full
+  std::uint64_t publication_ = 0;    // of the router, that all this is of
   std::uint64_t similar_hits_ = 0;
   std::uint64_t dropped_ = 0;
   // Scratch of a call, kept for the next.

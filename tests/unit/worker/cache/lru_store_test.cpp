@@ -213,6 +213,13 @@ TEST_CASE("the hash tells keys apart, whatever their length") {
   std::string zeros;
   for (int i = 0; i < 200; ++i, zeros += '\0') hashes.push_back(keyed_hash(zeros));
   for (int i = 0; i < 20'000; ++i) hashes.push_back(keyed_hash("key-" + std::to_string(i)));
+  // Every byte counts, wherever it is.
+  std::string long_key(300, 'k');
+  for (std::size_t at = 0; at < long_key.size(); ++at) {
+    long_key[at] = 'x';
+    hashes.push_back(keyed_hash(long_key));
+    long_key[at] = 'k';
+  }
   CHECK(keyed_hash("key-7") == keyed_hash("key-7"));
   std::sort(hashes.begin(), hashes.end());
   CHECK(std::adjacent_find(hashes.begin(), hashes.end()) == hashes.end());

@@ -204,7 +204,24 @@ TEST_CASE("the newest 256 vectors are kept, within the bound") {
   }
   CHECK(desk.stats().similar_entries > 10);
   CHECK(desk.stats().similar_entries < 25);
-  CHECK(desk.stats().counts.evictions > 0);
+  // None came twice.
+  CHECK(desk.stats().counts.evictions == 0);
+  CHECK(desk.stats().entries > 50);
+}
+
+TEST_CASE("what is asked once does not push out what is asked again") {
+  RoutingCache::Bounds bounds = exact;
+  bounds.all.max_entries = 4;
+  Desk desk(bounds);
+  for (const char* text : {"one", "two", "three", "four"}) (void)desk.ask(text);
+  for (int i = 0; i < 100; ++i) (void)desk.ask("once " + std::to_string(i));
+  CHECK(desk.stats().counts.evictions == 0);
+  CHECK(desk.ask("one").source == DecisionSource::cached);
+  CHECK(desk.ask("more").source == DecisionSource::computed);
+  CHECK(desk.ask("more").source == DecisionSource::computed);  // seen: now it is kept
+  CHECK(desk.ask("more").source == DecisionSource::cached);
+  CHECK(desk.stats().counts.evictions == 1);
+  CHECK(desk.ask("one").source == DecisionSource::cached);  // used after "two"
 }
 
 TEST_CASE("with a cache every answer is the router's, through edits, settings and batches") {
