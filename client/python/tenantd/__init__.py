@@ -11,10 +11,11 @@ configure()'s."""
 from ._abi import NoTenantError, TenantError
 from ._values import MatchedRule, Metrics, RouteResult, Rule, ScoredRoute
 from .aio import AsyncRouter
+from .cache import CacheStats, TenantCache
 from .context import (Route, Router, TenantContext, TenantMiddleware, configure, current_context, enforce,
                       get_metrics, ping)
 
-__all__ = ["AsyncRouter", "MatchedRule", "Metrics", "NoTenantError", "Route", "RouteResult", "Router", "Rule",
+__all__ = ["AsyncRouter", "CacheStats", "MatchedRule", "Metrics", "NoTenantError", "Route", "RouteResult", "Router", "Rule",
            "ScoredRoute",
-           "TenantContext", "TenantError", "TenantMiddleware", "configure", "current_context", "enforce",
+           "TenantCache", "TenantContext", "TenantError", "TenantMiddleware", "configure", "current_context", "enforce",
            "get_metrics", "ping"]
