@@ -2,6 +2,8 @@
 
 import base64
 import json
+import pathlib
+import re
 import time
 import unittest
 
@@ -108,6 +110,25 @@ class Cache(DaemonTest):
         self.assertLessEqual(values["bytes"], 64 << 10)
         self.assertEqual(daemon.tenant("acme")["generation"], generation)
         self.assertEqual(self.get(daemon, "globex", "k0"), "of globex")
+
+    def test_a_full_cache_is_within_the_workers_memory(self):
+        daemon = self.tenants("acme", memory_max="64M", extra='[limits]\nmax_cache_bytes = "32M"\n')
+        generation = daemon.tenant("acme")["generation"]
+        tenantd = package()
+        tenantd.configure(socket_path=daemon.socket_path, timeout_s=20)
+        with tenantd.TenantContext("acme"):
+            cache = tenantd.TenantCache()
+            for number in range(1500):  # three times what there is room for, of changing sizes
+                cache.set(f"k{number}", b"v" * (64 * 1024 - number))
+            stats = cache.stats()
+            self.assertLessEqual(stats.bytes, 32 << 20)
+            self.assertGreater(stats.bytes, 31 << 20)
+            self.assertEqual(stats.evictions, 1500 - stats.entries)
+        info = daemon.tenant("acme")
+        self.assertEqual((info["generation"], info["state"]), (generation, "running"))
+        status = pathlib.Path(f"/proc/{info['pid']}/status").read_text(encoding="ascii")
+        resident_kib = int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE).group(1))
+        self.assertLess(resident_kib, 48 << 10)
 
     def test_answers_are_remembered_until_something_changes(self):
         daemon = self.tenants("acme", "globex", router="cache_enabled = true\n")
