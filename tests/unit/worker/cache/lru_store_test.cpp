@@ -130,6 +130,21 @@ TEST_CASE("what has expired is not found, and goes before what has not") {
   CHECK(store.counts().expirations == 3);
 }
 
+TEST_CASE("lower bounds take what has expired first, whenever it was used") {
+  LruStore store(roomy);
+  for (int i = 0; i < 10; ++i) REQUIRE(store.put("stays" + std::to_string(i), "v", 0, 0, 1));
+  for (int i = 0; i < 20; ++i) REQUIRE(store.put("brief" + std::to_string(i), "v", 0, 5, 1));
+  store.set_bounds({1U << 20U, 12}, 10);
+  CHECK(store.entries() == 12);
+  CHECK(store.counts().expirations == 18);
+  CHECK(store.counts().evictions == 0);
+  store.set_bounds({1U << 20U, 9}, 10);
+  CHECK(store.counts().expirations == 20);
+  CHECK(store.counts().evictions == 1);
+  CHECK_FALSE(is_there(store, "stays0", 10));
+  for (int i = 1; i < 10; ++i) CHECK(is_there(store, "stays" + std::to_string(i), 10));
+}
+
 TEST_CASE("sets take away what has expired, though nobody asks for it") {
   LruStore store({1U << 20U, 100'000});
   for (int i = 0; i < 1000; ++i) REQUIRE(store.put("s" + std::to_string(i), "v", 0, 5, 1));
