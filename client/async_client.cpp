@@ -54,6 +54,26 @@ Result<AsyncClient::RequestId> AsyncClient::stats(Callback<TenantStats> done,
       [&] { return session_->submit(TenantStatsRequest{}, std::move(done), timeout_ms); });
 }
 
+Result<AsyncClient::RequestId> AsyncClient::cache_get(std::string_view key,
+                                                      Callback<CacheValue> done,
+                                                      std::uint64_t timeout_ms) {
+  return without_exceptions(
+      [&] { return session_->submit(CacheGet{key}, std::move(done), timeout_ms); });
+}
+
+Result<AsyncClient::RequestId> AsyncClient::cache_set(const CacheSet& request,
+                                                      Callback<CacheChanged> done,
+                                                      std::uint64_t timeout_ms) {
+  return without_exceptions([&] { return session_->submit(request, std::move(done), timeout_ms); });
+}
+
+Result<AsyncClient::RequestId> AsyncClient::cache_delete(std::string_view key,
+                                                         Callback<CacheChanged> done,
+                                                         std::uint64_t timeout_ms) {
+  return without_exceptions(
+      [&] { return session_->submit(CacheDelete{key}, std::move(done), timeout_ms); });
+}
+
 Result<AsyncClient::RequestId> AsyncClient::ping(Callback<Pong> done, std::uint64_t timeout_ms) {
   return without_exceptions([&] { return session_->submit(Ping{}, std::move(done), timeout_ms); });
 }

@@ -82,6 +82,32 @@ Result<RoutesTried> Client::try_routes(const RoutesTrial& trial, std::uint64_t t
   return without_exceptions([&] { return session_->call<RoutesTried>(trial, timeout_ms); });
 }
 
+Result<CacheValue> Client::cache_get(std::string_view key, std::uint64_t timeout_ms) {
+  return without_exceptions([&] { return session_->call<CacheValue>(CacheGet{key}, timeout_ms); });
+}
+
+Result<CacheChanged> Client::cache_set(std::string_view key, std::string_view value,
+                                       std::uint64_t ttl_ms, CacheValueKind kind,
+                                       std::uint64_t timeout_ms) {
+  return without_exceptions([&] {
+    return session_->call<CacheChanged>(CacheSet{key, value, kind, ttl_ms}, timeout_ms);
+  });
+}
+
+Result<CacheChanged> Client::cache_delete(std::string_view key, std::uint64_t timeout_ms) {
+  return without_exceptions(
+      [&] { return session_->call<CacheChanged>(CacheDelete{key}, timeout_ms); });
+}
+
+Result<CacheChanged> Client::cache_clear(std::uint64_t timeout_ms) {
+  return without_exceptions([&] { return session_->call<CacheChanged>(CacheClear{}, timeout_ms); });
+}
+
+Result<CacheStats> Client::cache_stats(std::uint64_t timeout_ms) {
+  return without_exceptions(
+      [&] { return session_->call<CacheStats>(CacheStatsRequest{}, timeout_ms); });
+}
+
 Status Client::ping(std::uint64_t timeout_ms) {
   return without_exceptions([&]() -> Status {
     const auto pong = session_->call<Pong>(Ping{}, timeout_ms);

@@ -29,6 +29,7 @@ struct tenantd_context {
   std::vector<tenantd_route_listing> listings;
   std::vector<tenantd_rule> rules;
   tenantd_page page_view{};
+  CacheValue cached;
 
   [[nodiscard]] Client& client() { return own ? *own : **lease; }
 };
@@ -301,6 +302,64 @@ int tenantd_context_statistics(tenantd_context* context, tenantd_statistics* sta
                    from.latency.quantile_ns(0.5),
                    from.latency.quantile_ns(0.99),
                    from.latency.max_ns()};
+    return {};
+  });
+}
+
+int tenantd_cache_get(tenantd_context* context, const char* key, size_t key_size,
+                      tenantd_cache_value* value, tenantd_error** error) {
+  return in_context(context, error, [&](Client& client) -> Status {
+    auto answer = client.cache_get({key, key_size});
+    if (!answer) return tl::unexpected(std::move(answer.error()));
+    context->cached = std::move(*answer);
+    const CacheValue& from = context->cached;
+    *value = {from.value.data(), from.value.size(), from.found ? 1U : 0U,
+              static_cast<std::uint32_t>(from.kind), from.ttl_left_ms};
+    return {};
+  });
+}
+
+int tenantd_cache_set(tenantd_context* context, const char* key, size_t key_size, const void* value,
+                      size_t value_size, uint32_t kind, uint64_t ttl_ms, tenantd_error** error) {
+  return in_context(context, error, [&](Client& client) -> Status {
+    if (kind > TENANTD_JSON) return fail_field("kind", "is 0 to 2");
+    const auto done =
+        client.cache_set({key, key_size}, {static_cast<const char*>(value), value_size}, ttl_ms,
+                         static_cast<CacheValueKind>(kind));
+    if (!done) return tl::unexpected(done.error());
+    return {};
+  });
+}
+
+int tenantd_cache_delete(tenantd_context* context, const char* key, size_t key_size,
+                         uint64_t* removed, tenantd_error** error) {
+  return in_context(context, error, [&](Client& client) -> Status {
+    const auto done = client.cache_delete({key, key_size});
+    if (!done) return tl::unexpected(done.error());
+    if (removed != nullptr) *removed = done->removed;
+    return {};
+  });
+}
+
+int tenantd_cache_clear(tenantd_context* context, uint64_t* removed, tenantd_error** error) {
+  return in_context(context, error, [&](Client& client) -> Status {
+    const auto done = client.cache_clear();
+    if (!done) return tl::unexpected(done.error());
+    if (removed != nullptr) *removed = done->removed;
+    return {};
+  });
+}
+
+int tenantd_cache_statistics(tenantd_context* context, tenantd_cache_stats* stats,
+                             tenantd_error** error) {
+  return in_context(context, error, [&](Client& client) -> Status {
+    const auto answer = client.cache_stats();
+    if (!answer) return tl::unexpected(answer.error());
+    const CacheUsage& values = answer->values;
+    *stats = {values.hits,          values.misses,          values.entries,
+              values.bytes,         values.evictions,       values.expirations,
+              values.max_entries,   values.max_bytes,       answer->routing.hits,
+              answer->similar_hits, answer->routing.misses, answer->routing.entries};
     return {};
   });
 }

@@ -43,6 +43,8 @@ void ReplyView::assign(RouteReply reply) {
   view_.words = words_.data();
   view_.words_size = words_.size();
   view_.utterance_similarity = reply_.utterance_similarity;
+  view_.source = static_cast<std::uint32_t>(reply_.source);
+  view_.source_similarity = reply_.source_similarity;
 }
 
 Result<tenantd_options> options_of(const tenantd_options* given) {

@@ -15,14 +15,14 @@ _tenantctl() {
     case $word in
       --socket | --token-file | --transport | --timeout | --lines | -n | --embedding-file | --encoder | --alternatives | \
         --utterance | --keyword | --pattern | --always | --always-pattern | --never | --never-pattern | --priority | \
-        --aggregation | --limit | --route | --threshold | --margin | --description | --tag | --mode | --embeddings | --dimension | --min-examples | --config | --tenants-dir | \
+        --aggregation | --limit | --route | --threshold | --margin | --description | --tag | --ttl | --kind | --file | --mode | --embeddings | --dimension | --min-examples | --config | --tenants-dir | \
         --check | --queries | --connections | --depth | --rate | --duration | --count | --warm-up)
         [[ $word == --embeddings && $verb == export ]] || skip=1 ;;
       -*) ;;
       *)
         if [[ -z $noun ]]; then
           noun=$word
-        elif [[ -z $verb && $noun =~ ^(tenant|routes|config)$ ]]; then
+        elif [[ -z $verb && $noun =~ ^(tenant|routes|cache|config)$ ]]; then
           verb=$word
         else
           positionals=$((positionals + 1))
@@ -30,7 +30,7 @@ _tenantctl() {
     esac
   done
   case $previous in
-    --socket | --token-file | --embedding-file | --queries | --config | --embeddings)
+    --socket | --token-file | --embedding-file | --file | --queries | --config | --embeddings)
       [[ $previous == --embeddings && $verb == export ]] || { mapfile -t COMPREPLY < <(compgen -f -- "$current"); return; } ;;
     --tenants-dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     --transport) mapfile -t COMPREPLY < <(compgen -W "ring stream" -- "$current"); return ;;
@@ -38,13 +38,15 @@ _tenantctl() {
       mapfile -t COMPREPLY < <(compgen -W "max mean top_k_mean centroid prototype_mix" -- "$current"); return ;;
     --check)
       mapfile -t COMPREPLY < <(compgen -W "database cache network process resource" -- "$current"); return ;;
+    --kind) mapfile -t COMPREPLY < <(compgen -W "text json bytes" -- "$current"); return ;;
     --mode) mapfile -t COMPREPLY < <(compgen -W "put add" -- "$current"); return ;;
   esac
   local words=""
   case $noun:$verb in
-    :) words="status tenant query bench routes reload config verify" ;;
+    :) words="status tenant query bench routes cache reload config verify" ;;
     tenant:) words="list status restart logs events" ;;
     routes:) words="add remove show list status import export evaluate lint fit" ;;
+    cache:) words="get set delete clear stats" ;;
     config:) words="check" ;;
     status:) words="--posture" ;;
     tenant:logs) words="-n --lines -f --follow" ;;
@@ -57,12 +59,13 @@ _tenantctl() {
     routes:lint) words="--min-examples" ;;
     routes:fit) words="--objective --out-of-scope-recall --data --folds --seed --apply --config" ;;
     verify:) words="--all --check --history --lines" ;;
+    cache:set) words="--ttl --kind --file" ;;
     reload:) words="--confirm-removal" ;;
     config:check) words="--config --tenants-dir" ;;
   esac
   if [[ $current == -* ]]; then
     words="$words $globals"
-  elif [[ $noun:$verb =~ ^(status:|query:|bench:|verify:|tenant:(status|restart|logs|events)|routes:.+)$ && $positionals -eq 0 ]]; then
+  elif [[ $noun:$verb =~ ^(status:|query:|bench:|verify:|tenant:(status|restart|logs|events)|(routes|cache):.+)$ && $positionals -eq 0 ]]; then
     words="$words $(_tenantctl_tenants)"
   elif [[ $noun:$verb =~ ^routes:(import|export|evaluate)$ && $positionals -eq 1 ]]; then
     mapfile -t COMPREPLY < <(compgen -f -- "$current")

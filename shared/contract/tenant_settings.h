@@ -37,7 +37,7 @@ struct RouterSettings {
   float rule_weight = 1.0F;     // ≥ 0; 0: `signal` rules say nothing
   std::uint16_t top_k = 3;      // of top_k_mean and prototype_mix, ≥ 1
   Aggregation aggregation = Aggregation::automatic;
-  std::uint8_t cache_enabled = 0;
+  std::uint8_t cache_enabled = 0;  // of answers; values are kept in any case
   // In ten-thousandths, ≤ 10,000: the lead in confidence that an answer needs over the second
   // route, and the centroid's share of prototype_mix.
   std::uint16_t margin_e4 = 0;
@@ -60,14 +60,18 @@ struct TenantSettings {
   std::uint64_t max_storage_bytes = 0;        // 0: no bound of ours
   std::uint32_t max_attachments = 64;         // connections at once
   std::uint32_t max_concurrent_requests = 0;  // in flight over all attachments; 0: no bound of ours
+  std::uint64_t max_cache_bytes = 16ULL << 20U;  // of the tenant's caches together
+  std::uint32_t max_cache_entries = 100'000;     // likewise
+  // In ten-thousandths, ≤ 10,000: the cosine from which a remembered query's answer is given to
+  // another one. 10,000: only to the same.
+  std::uint16_t cache_similarity_e4 = 10'000;
   // 1: a pooled worker died while it ran this tenant's request; what may have been that one is not
   // run again. The supervisor's word, no key of a file.
-  std::uint32_t suspect = 0;
-  std::uint32_t reserved = 0;
+  std::uint16_t suspect = 0;
   friend bool operator==(const TenantSettings&, const TenantSettings&) = default;
 };
 
 static_assert(std::is_trivially_copyable_v<TenantSettings>);
-static_assert(sizeof(RouterSettings) == 224 && sizeof(TenantSettings) == 328);
+static_assert(sizeof(RouterSettings) == 224 && sizeof(TenantSettings) == 336);
 
 }  // namespace tenantd

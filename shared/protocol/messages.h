@@ -1,5 +1,5 @@
 // Message types, who may send each, and the messages of an attachment's life. What travels inside
-// it is in routing_messages.h (to a worker) and admin_messages.h (to control).
+// it is in routing_messages.h and cache_messages.h (to a worker) and admin_messages.h (to control).
 #pragma once
 
 #include <array>
@@ -33,6 +33,14 @@ enum class MessageType : std::uint16_t {
   route_batch_reply = 25,
   routes_trial = 26,
   routes_tried = 27,
+  cache_get = 28,
+  cache_value = 29,
+  cache_set = 30,
+  cache_delete = 31,
+  cache_clear = 32,
+  cache_changed = 33,
+  cache_stats_request = 34,
+  cache_stats = 35,
   admin_tenants_request = 64,
   admin_tenants = 65,
   admin_restart = 66,
@@ -62,7 +70,7 @@ struct MessageRule {
   bool idempotent;  // safe to run twice: the client library re-sends it after a crash
 };
 
-inline constexpr std::array<MessageRule, 36> message_rules = {{
+inline constexpr std::array<MessageRule, 44> message_rules = {{
     {MessageType::error, "error", Sender::server, false},
     {MessageType::welcome, "welcome", Sender::server, false},
     {MessageType::choose_transport, "choose_transport", Sender::client_to_worker, false},
@@ -82,6 +90,14 @@ inline constexpr std::array<MessageRule, 36> message_rules = {{
     {MessageType::route_batch_reply, "route_batch_reply", Sender::server, false},
     {MessageType::routes_trial, "routes_trial", Sender::client_to_worker, true},
     {MessageType::routes_tried, "routes_tried", Sender::server, false},
+    {MessageType::cache_get, "cache_get", Sender::client_to_worker, true},
+    {MessageType::cache_value, "cache_value", Sender::server, false},
+    {MessageType::cache_set, "cache_set", Sender::client_to_worker, true},
+    {MessageType::cache_delete, "cache_delete", Sender::client_to_worker, true},
+    {MessageType::cache_clear, "cache_clear", Sender::client_to_worker, true},
+    {MessageType::cache_changed, "cache_changed", Sender::server, false},
+    {MessageType::cache_stats_request, "cache_stats_request", Sender::client_to_worker, true},
+    {MessageType::cache_stats, "cache_stats", Sender::server, false},
     {MessageType::admin_tenants_request, "admin_tenants_request", Sender::client_to_control, true},
     {MessageType::admin_tenants, "admin_tenants", Sender::server, false},
     {MessageType::admin_restart, "admin_restart", Sender::client_to_control, false},

@@ -136,6 +136,16 @@ enum class DecisionReason : std::uint8_t {
   return value <= DecisionReason::excluded;
 }
 
+// Where an answer comes from.
+enum class AnswerSource : std::uint8_t {
+  computed = 0,
+  cached = 1,   // the same was asked of the same routes: the answer is what the router would say
+  similar = 2,  // the answer to a query that resembles this one, see cache_similarity
+};
+[[nodiscard]] constexpr bool is_valid(AnswerSource value) noexcept {
+  return value <= AnswerSource::similar;
+}
+
 struct RouteReply {
   static constexpr MessageType type = MessageType::route_reply;
   ScoredRoute best;  // best.route is the fallback's id when is_fallback
@@ -150,6 +160,8 @@ struct RouteReply {
   // With explain: the best route's rules that matched, `always` first; then `never` rules that took
   // a route out.
   std::vector<MatchedRuleMessage> rules;
+  AnswerSource source = AnswerSource::computed;
+  float source_similarity = 0;  // cached: 1; similar: the cosine of the two queries
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -163,6 +175,8 @@ struct RouteReply {
     visit("words", self.words, Bound{64});
     visit("also", self.also, Bound{64});
     visit("rules", self.rules, Bound{64});
+    visit("source", self.source);
+    visit("source_similarity", self.source_similarity);
   }
 };
 

@@ -12,6 +12,11 @@ ConfigChange diff(const TenantConfig& old, const TenantConfig& now) {
     change.access |= row.applies == Applies::access;
     change.needs_new_worker |= row.applies == Applies::new_worker;
   }
+  // A share of memory_max unless the file says otherwise, and the worker's to keep.
+  const auto cache_bytes = [](const TenantConfig& config) {
+    return to_tenant_settings(config).max_cache_bytes;
+  };
+  change.live_settings |= cache_bytes(old) != cache_bytes(now);
   // What a pooled worker divides among its tenants it is told once, at its start.
   const bool pooled = old.pool || now.pool;
   if (old.pool != now.pool ||

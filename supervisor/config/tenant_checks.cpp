@@ -84,6 +84,13 @@ void check_contradictions(const TenantConfig& config, const PlacedFields& fields
                         format_size(resources.memory_max_bytes),
                     "lower memory_high, or leave it out for 7/8 of memory_max");
   }
+  const auto cache_bytes = config.limits.max_cache_bytes;
+  if (cache_bytes && *cache_bytes > resources.memory_max_bytes / 2) {
+    diagnostics.add(fields.place("limits.max_cache_bytes"), "limits.max_cache_bytes",
+                    format_size(*cache_bytes) + " is more than half of memory_max, " +
+                        format_size(resources.memory_max_bytes),
+                    "lower max_cache_bytes, or leave it out for 1/16 of memory_max");
+  }
 }
 
 void check_devices(const TenantConfig& config, const PlacedFields& fields,

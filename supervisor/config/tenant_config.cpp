@@ -133,6 +133,10 @@ TenantSettings to_tenant_settings(const TenantConfig& config) {
   settings.max_storage_bytes = config.limits.max_storage_bytes;
   settings.max_attachments = config.limits.max_attachments;
   settings.max_concurrent_requests = config.limits.max_concurrent_requests.value_or(0);
+  settings.max_cache_bytes =
+      config.limits.max_cache_bytes.value_or(config.resources.memory_max_bytes / 16);
+  settings.max_cache_entries = config.limits.max_cache_entries;
+  settings.cache_similarity_e4 = to_e4(config.router.cache_similarity);
   return settings;
 }
 

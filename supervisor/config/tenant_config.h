@@ -39,6 +39,7 @@ struct RouterConfig {
   double lexical_weight = 0;
   double rule_weight = 0;
   bool cache_enabled = false;
+  double cache_similarity = 1;
   VectorIndexKind index = VectorIndexKind::exact;
   double index_recall = 0;
 };
@@ -68,6 +69,8 @@ struct LimitConfig {
   std::uint32_t max_routes = 0;
   std::uint64_t max_embeddings = 0;
   std::uint64_t max_storage_bytes = 0;
+  std::optional<std::uint64_t> max_cache_bytes;  // unset: 1/16 of memory_max
+  std::uint32_t max_cache_entries = 0;
   std::optional<Money> daily_budget;
   std::optional<Money> monthly_budget;
   std::optional<std::uint32_t> max_concurrent_requests;

@@ -23,6 +23,7 @@ constexpr auto settings = Applies::live_settings;
 constexpr auto kernel = Applies::live_resources;
 constexpr auto new_worker = Applies::new_worker;
 
+constexpr std::uint64_t kibibyte = 1ULL << 10U;
 constexpr std::uint64_t mebibyte = 1ULL << 20U;
 constexpr std::uint64_t tebibyte = 1ULL << 40U;
 constexpr std::uint64_t day_ms = 86'400'000;
@@ -133,8 +134,16 @@ void add_router(Rows& rows) {
                "first one multiplies its odds by seven. 0: nothing; `always` and `never` rules "
                "hold all the same."}),
     TENANTD_AT(router.cache_enabled)({.section = "router", .key = "cache_enabled", .type = boolean,
-        .fallback = "false", .example = "true", .enforcement = not_enforced, .applies = settings,
-        .doc = "Remember answers of repeated queries, per tenant."}),
+        .fallback = "false", .example = "true", .applies = settings,
+        .doc = "Remember answers of repeated queries, for as long as routes and settings stay: the "
+               "same query has the same answer without a search. A quarter of the tenant's cache is "
+               "kept for that."}),
+    TENANTD_AT(router.cache_similarity)({.section = "router", .key = "cache_similarity",
+        .type = real, .real_min = 0.5, .real_max = 1, .fallback = "1", .example = "0.98",
+        .applies = settings,
+        .doc = "With `cache_enabled`: the cosine from which one of the last 256 queries, with the "
+               "same options, answers for another one. 1: only for the same. Not for texts where "
+               "routes have rules."}),
   });
 }
 
@@ -220,6 +229,15 @@ void add_limits(Rows& rows) {
         .min = mebibyte, .max = 1024 * tebibyte, .plan_defaults = {"\"1G\"", "\"10G\"", "\"100G\""},
         .example = "\"100G\"", .applies = settings,
         .doc = "Size of the tenant's database."}),
+    TENANTD_AT(limits.max_cache_bytes)({.section = "limits", .key = "max_cache_bytes",
+        .type = size, .min = 64 * kibibyte, .max = tebibyte, .example = "\"32M\"",
+        .applies = settings,
+        .doc = "Memory for the tenant's caches, keys and administration included; not there for "
+               "routes then. At most half of `memory_max`. Default: 1/16 of `memory_max`."}),
+    TENANTD_AT(limits.max_cache_entries)({.section = "limits", .key = "max_cache_entries",
+        .type = integer, .min = 1, .max = 10'000'000, .plan_defaults = {"10000", "100000", "1000000"},
+        .example = "50000", .applies = settings,
+        .doc = "Entries of the tenant's caches."}),
     TENANTD_AT(limits.daily_budget)({.section = "limits", .key = "daily_budget", .type = money,
         .example = "\"500.00 USD\"", .enforcement = not_enforced, .applies = settings,
         .doc = "Spending in one day (UTC)."}),

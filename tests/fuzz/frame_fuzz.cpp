@@ -14,6 +14,7 @@
 #include "worker/handlers/dispatcher.h"
 #include "worker/runtime/frame_reader.h"
 // The protocol's headers come first: see worker/handlers/translate.cpp.
+#include "worker/cache/tenant_caches.h"
 #include "worker/router/tenant_router.h"
 
 namespace {
@@ -23,6 +24,9 @@ using namespace tenantd;
 TenantSettings fuzz_settings() {
   TenantSettings settings;
   settings.router.dimension = 4;
+  settings.router.cache_enabled = 1;
+  settings.cache_similarity_e4 = 9000;
+  settings.max_cache_bytes = 32'768;  // soon full
   (void)settings.tenant_id.assign("acme");
   (void)settings.router.encoder.assign("hash");
   (void)settings.router.fallback_route.assign("human");
@@ -66,7 +70,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const TenantBinding binding(TenantId::parse("acme").value());
   static TenantRouter router(TenantId::parse("acme").value(), fuzz_snapshot());
   HandlerServices services;
+  TenantCaches caches(TenantId::parse("acme").value(), fuzz_settings());
   services.router = &router;
+  services.caches = &caches;
   services.settings = fuzz_settings();
   Dispatcher dispatcher(
       services, [](const EditJob&) { return Status{}; }, nullptr);

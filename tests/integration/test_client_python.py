@@ -69,7 +69,8 @@ class PythonClient(DaemonTest):
     def test_the_specifications_snippets_run(self):
         daemon = self.tenant(dimension=4)
         found = snippets()
-        self.assertEqual(set(found), {"tenant_context", "tenant_middleware", "isolation_verifier"})
+        self.assertEqual(set(found), {"tenant_context", "tenant_middleware", "isolation_verifier",
+                                      "tenant_cache"})
         for text in found.values():
             self.assertIn(SPECIFIED, text)
         ours = {name: text.replace(SPECIFIED, "from tenantd import") for name, text in found.items()}
@@ -104,6 +105,11 @@ class PythonClient(DaemonTest):
             self.assertEqual(asyncio.run(names["execute_route"]("billing")), SAMPLE_ROUTES["billing"])
         with self.assertRaises(self.tenantd.NoTenantError):
             asyncio.run(names["execute_route"]("billing"))
+
+        names = self.names(routes=sorted(SAMPLE_ROUTES))
+        with self.tenantd.TenantContext("acme-corp"):
+            exec(ours["tenant_cache"], names)  # pylint: disable=exec-used
+            self.assertEqual(names["cache"].get("routes"), sorted(SAMPLE_ROUTES))
 
     def test_the_pages_example_runs(self):
         daemon = self.tenant()

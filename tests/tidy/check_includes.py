@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Fails on an #include that include_edges.txt does not allow, and on a tenant binding in the wrong place.
+"""Fails on an #include that include_edges.txt does not allow, on a tenant binding in the wrong place, and on a call
+into a tenant's router or caches that takes no execution context.
 
 usage: check_includes.py [ROOT]
 """
@@ -17,6 +18,11 @@ KEPT_LIBRARIES = {"uv.h"}
 # The key to a tenant's data (worker/runtime/execution_context.h) may be turned only here.
 BINDING = re.compile(r"\bTenantBinding\b")
 BINDING_PLACES = ("worker/main", "worker/runtime/")
+# What holds a tenant's data in memory: whatever these classes let anybody call takes a context, first.
+CONTEXT_FIRST = ("worker/router/tenant_router.h", "worker/cache/tenant_cache.h", "worker/cache/routing_cache.h")
+PUBLIC_PART = re.compile(r"^ public:\n(.*?)(?=^ private:|\Z)", re.MULTILINE | re.DOTALL)
+CALL = re.compile(r"^  (?:\[\[nodiscard\]\] )?[\w:<>, \n]*?[\w>]\s+([a-z_]\w*)\(\s*([^;]*?)\)\s*(?:const)?\s*(?:noexcept)?;",
+                  re.MULTILINE)
 
 
 def read_edges(path=EDGES):
@@ -62,6 +68,17 @@ def check_file(root, path, edges):
             findings.append(f"{path}: {folder} may not include {quoted}")
     if BINDING.search(text) and not str(path).startswith(BINDING_PLACES):
         findings.append(f"{path}: only a process main and worker/runtime may bind a tenant")
+    if str(path) in CONTEXT_FIRST:
+        findings += check_contexts(path, text)
+    return findings
+
+
+def check_contexts(path, text):
+    calls = [call for part in PUBLIC_PART.findall(text) for call in CALL.findall(part)]
+    findings = [f"{path}: {name}() takes no execution context first"
+                for name, arguments in calls if not arguments.startswith("const ExecutionContext& context")]
+    if not calls:
+        findings.append(f"{path}: no call found: the check looks for the wrong thing")
     return findings
 
 

@@ -50,6 +50,19 @@ class Includes(Tree):
     def test_a_tenant_is_bound_in_few_places(self):
         self.assertEqual(len(self.findings("worker/store/x.cpp", "TenantBinding binding(id);\n")), 1)
 
+    def test_calls_into_a_tenants_memory_take_a_context_first(self):
+        path = pathlib.PurePosixPath("worker/cache/tenant_cache.h")
+        head = "class TenantCache {\n public:\n  explicit TenantCache(TenantId tenant);\n"
+        good = "  [[nodiscard]] Result<std::optional<Value>> get(const ExecutionContext& context,\n" \
+               "                                               std::string_view key);\n"
+        tail = " private:\n  void hold(int number);\n};\n"
+        self.assertEqual(check_includes.check_contexts(path, head + good + tail), [])
+        for bad in ("  [[nodiscard]] Result<bool> remove(std::string_view key);\n", "  void clear() noexcept;\n",
+                    "  std::uint64_t entries() const;\n", "  [[nodiscard]] Result<Stats> stats() const;\n",
+                    "  [[nodiscard]] Status set(std::string_view key, const ExecutionContext& context);\n"):
+            self.assertEqual(len(check_includes.check_contexts(path, head + good + bad + tail)), 1, bad)
+        self.assertEqual(len(check_includes.check_contexts(path, head + tail)), 1)
+
 
 class Sources(Tree):
     def count(self, path, text):

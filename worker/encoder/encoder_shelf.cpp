@@ -17,14 +17,25 @@ bool is_digest(std::string_view text) noexcept {
   });
 }
 
+bool is_name(std::string_view text) noexcept {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '_';
+  });
+}
+
 }  // namespace
 
 Result<EncoderPtr> EncoderShelf::open(std::string_view id, std::uint32_t dimension) const {
   if (id == HashEncoder::vector_id) return make_hash_encoder(dimension);
   const std::size_t at = id.rfind('@');
   if (directory_.empty() || at == id.npos || !is_digest(id.substr(at + 1))) return EncoderPtr();
-  auto model = ModelFile::open(directory_ + '/' + std::string(id.substr(at + 1)) +
-                               std::string(model_file_suffix));
+  std::string path = directory_ + '/';
+  if (layout_ == Layout::by_name) {
+    if (!is_name(id.substr(0, at))) return EncoderPtr();
+    path.append(id.substr(0, at)).append("/");
+  }
+  path.append(id.substr(at + 1)).append(model_file_suffix);
+  auto model = ModelFile::open(path);
   if (!model) {
     if (model.error().code == ErrorCode::not_found) return EncoderPtr();
     return fail(std::move(model.error()));

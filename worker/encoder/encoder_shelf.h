@@ -14,8 +14,11 @@ namespace tenantd {
 
 class EncoderShelf {
  public:
+  // Whose models the directory holds: those of one encoder, or of each below its name.
+  enum class Layout : std::uint8_t { one, by_name };
   // Empty: nothing but what is built in.
-  explicit EncoderShelf(std::string directory = {}) : directory_(std::move(directory)) {}
+  explicit EncoderShelf(std::string directory = {}, Layout layout = Layout::one)
+      : directory_(std::move(directory)), layout_(layout) {}
 
   // Null: not here. Blocks for as long as mapping a file takes. Errors: invalid_config (the model
   // is broken), wrong_dimension (it makes vectors of another length), internal.
@@ -23,6 +26,7 @@ class EncoderShelf {
 
  private:
   std::string directory_;
+  Layout layout_;
 };
 
 }  // namespace tenantd

@@ -1,9 +1,11 @@
 #include "worker/handlers/dispatcher.h"
 
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "shared/base/clock.h"
+#include "worker/handlers/cache_handler.h"
 #include "worker/handlers/edit_handler.h"
 #include "worker/handlers/frames.h"
 #include "worker/handlers/page_handler.h"
@@ -88,6 +90,12 @@ Dispatched Dispatcher::dispatch(std::uint64_t attachment_id, const ExecutionCont
       return page(call);
     case MessageType::tenant_stats_request:
       return stats(call);
+    case MessageType::cache_get:
+    case MessageType::cache_set:
+    case MessageType::cache_delete:
+    case MessageType::cache_clear:
+    case MessageType::cache_stats_request:
+      return cache(call);
     default:  // the table has a message for workers that this version cannot do
       return answer(call, Result<Pong>(fail(ErrorCode::unsupported, "not known here")),
                     sample_of(header));
@@ -199,6 +207,37 @@ Dispatched Dispatcher::stats(const Call& call) {
   const auto request = decode<TenantStatsRequest>(call.payload);
   if (!request) return fault(call, request.error());
   return answer(call, handle_stats(services_, call.context), sample_of(call.header));
+}
+
+Dispatched Dispatcher::cache(const Call& call) {
+  const UsageSample sample = sample_of(call.header);
+  // Decodes a T and answers what `handle` makes of it.
+  const auto run = [&]<class T>(std::type_identity<T>, auto&& handle) {
+    const auto request = decode<T>(call.payload);
+    if (!request) return fault(call, request.error());
+    return answer(call, handle(*request), sample);
+  };
+  switch (static_cast<MessageType>(call.header.type)) {
+    case MessageType::cache_get:
+      return run(std::type_identity<CacheGet>(), [&](const CacheGet& request) {
+        return handle_cache_get(services_, call.context, request, monotonic_ns());
+      });
+    case MessageType::cache_set:
+      return run(std::type_identity<CacheSet>(), [&](const CacheSet& request) {
+        return handle_cache_set(services_, call.context, request, monotonic_ns());
+      });
+    case MessageType::cache_delete:
+      return run(std::type_identity<CacheDelete>(), [&](const CacheDelete& request) {
+        return handle_cache_delete(services_, call.context, request, monotonic_ns());
+      });
+    case MessageType::cache_clear:
+      return run(std::type_identity<CacheClear>(),
+                 [&](const CacheClear&) { return handle_cache_clear(services_, call.context); });
+    default:
+      return run(std::type_identity<CacheStatsRequest>(), [&](const CacheStatsRequest&) {
+        return handle_cache_stats(services_, call.context);
+      });
+  }
 }
 
 void Dispatcher::finish_edit(const EditResult& result, std::vector<std::byte>& out) {

@@ -74,6 +74,8 @@ class Dispatcher {
   [[nodiscard]] Dispatched trial(const Call& call);
   [[nodiscard]] Dispatched page(const Call& call);
   [[nodiscard]] Dispatched stats(const Call& call);
+  // A message of cache_messages.h.
+  [[nodiscard]] Dispatched cache(const Call& call);
   [[nodiscard]] Dispatched fault(const Call& call, const Error& error);
   template <class T>
   [[nodiscard]] Dispatched answer(const Call& call, const Result<T>& reply, UsageSample sample);

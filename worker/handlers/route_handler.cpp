@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "worker/cache/tenant_caches.h"
 #include "worker/encoder/unicode.h"
 #include "worker/handlers/translate.h"
 #include "worker/router/tenant_router.h"
@@ -16,6 +17,10 @@ bool is_printable(std::string_view text) noexcept {
     if (byte < 0x20 || byte == 0x7f) return false;
   }
   return is_valid_utf8(text);
+}
+
+bool remembers(const HandlerServices& services) noexcept {
+  return services.settings.router.cache_enabled != 0 && services.caches != nullptr;
 }
 
 // What must be right before the router is asked.
@@ -49,7 +54,10 @@ Result<RouteReply> handle_route(HandlerServices& services, const ExecutionContex
   }
   if (request.limit > max_answers_per_reply) return fail_field("limit", "at most 64");
   if (services.router == nullptr) return fail(store_degraded_error(services.store));
-  auto decision = services.router->route(context, to_query(request));
+  const RouteQuery query = to_query(request);
+  auto decision = remembers(services)
+                      ? services.caches->routing.route(context, *services.router, query)
+                      : services.router->route(context, query);
   if (!decision) return tl::unexpected(std::move(decision.error()));
   Result<RouteReply> reply;
   fill_reply(*reply, std::move(*decision));
@@ -77,9 +85,11 @@ Result<RouteBatchReply> handle_route_batch(HandlerServices& services,
     asked.push_back(i);
   }
   std::vector<Result<RouteDecision>> decisions;
-  if (Status status = services.router->route_batch(context, queries, decisions); !status) {
-    return fail(status.error());
-  }
+  const Status status =
+      remembers(services)
+          ? services.caches->routing.route_batch(context, *services.router, queries, decisions)
+          : services.router->route_batch(context, queries, decisions);
+  if (!status) return fail(status.error());
   for (std::size_t q = 0; q < decisions.size(); ++q) {
     RouteBatchItem& item = reply.items[asked[q]];
     item.answered = decisions[q].has_value();

@@ -19,6 +19,7 @@ namespace tenantd {
 class TenantRouter;
 class ReencodingProgress;
 class IndexReport;
+struct TenantCaches;
 
 struct WorkerCounters {
   std::uint64_t requests = 0;  // answered since start, errors included
@@ -50,6 +51,7 @@ using UsageSink = std::function<void(const UsageSample&)>;
 
 struct HandlerServices {
   TenantRouter* router = nullptr;  // null: no snapshot could be loaded, see `store`
+  TenantCaches* caches = nullptr;  // with or without a router: nothing of it is stored
   StoreHealth store;
   std::shared_ptr<const ReencodingProgress> reencoding;  // null with `router`
   std::shared_ptr<const IndexReport> index;              // likewise

@@ -37,6 +37,18 @@ DecisionReason to_reason(RouteReason reason) noexcept {
   return DecisionReason::no_signal;
 }
 
+AnswerSource to_source(DecisionSource source) noexcept {
+  switch (source) {
+    case DecisionSource::cached:
+      return AnswerSource::cached;
+    case DecisionSource::similar:
+      return AnswerSource::similar;
+    case DecisionSource::computed:
+      break;
+  }
+  return AnswerSource::computed;
+}
+
 void fill_scored(ScoredRoute& scored, std::string&& route, float confidence,
                  const RouteScores& scores) {
   scored.route = std::move(route);
@@ -90,6 +102,8 @@ void fill_reply(RouteReply& reply, RouteDecision&& decision) {
   reply.is_fallback = decision.is_fallback;
   reply.reason = to_reason(decision.reason);
   reply.snapshot_version = decision.snapshot_version;
+  reply.source = to_source(decision.source);
+  reply.source_similarity = decision.source_similarity;
   reply.alternatives.reserve(decision.alternatives.size());
   for (Alternative& other : decision.alternatives) {
     fill_scored(reply.alternatives.emplace_back(), std::move(other.route), other.confidence,

@@ -44,6 +44,9 @@ class SnapshotHolder {
     }
     return current_;
   }
+  // Loop thread only: what current() gave last, and its number, which no other snapshot has.
+  [[nodiscard]] const SnapshotPtr& held() const noexcept { return current_; }
+  [[nodiscard]] std::uint64_t held_number() const noexcept { return seen_ + 1; }
 
  private:
   mutable std::mutex mutex_;

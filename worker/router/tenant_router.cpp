@@ -38,6 +38,31 @@ Result<RouteDecision> TenantRouter::route(const ExecutionContext& context,
   if (context.tenant() != tenant_) return fail(ErrorCode::no_tenant, "no such tenant here");
   const RouteSnapshot& snapshot = *snapshots_.current();
   prepare(snapshot, {&query, 1});
+  search(snapshot);
+  return answer(snapshot, query, 0);
+}
+
+Result<std::uint64_t> TenantRouter::publication(const ExecutionContext& context) {
+  if (context.tenant() != tenant_) return fail(ErrorCode::no_tenant, "no such tenant here");
+  (void)snapshots_.current();
+  return snapshots_.held_number();
+}
+
+Result<TenantRouter::Begun> TenantRouter::begin(const ExecutionContext& context,
+                                                const RouteQuery& query) {
+  if (context.tenant() != tenant_) return fail(ErrorCode::no_tenant, "no such tenant here");
+  const RouteSnapshot& snapshot = *snapshots_.current();
+  prepare(snapshot, {&query, 1});
+  if (const Status& status = prepared_[0].status; !status) return fail(status.error());
+  return Begun{snapshots_.held_number(), signals_[0].vector, snapshot.settings.router.dimension,
+               snapshot.set->rules != nullptr};
+}
+
+Result<RouteDecision> TenantRouter::finish(const ExecutionContext& context,
+                                           const RouteQuery& query) {
+  if (context.tenant() != tenant_) return fail(ErrorCode::no_tenant, "no such tenant here");
+  const RouteSnapshot& snapshot = *snapshots_.held();
+  search(snapshot);
   return answer(snapshot, query, 0);
 }
 
@@ -52,14 +77,14 @@ Status TenantRouter::route_batch(const ExecutionContext& context,
   while (!queries.empty()) {
     const auto some = queries.first(std::min(at_once, queries.size()));
     prepare(snapshot, some);
+    search(snapshot);
     for (std::size_t i = 0; i < some.size(); ++i) out.push_back(answer(snapshot, some[i], i));
     queries = queries.subspan(some.size());
   }
   return {};
 }
 
-// Leaves each query's words and vector, or what is wrong with it, in prepared_ and signals_, and
-// the searcher ready for all.
+// Leaves each query's words and vector, or what is wrong with it, in prepared_ and signals_.
 void TenantRouter::prepare(const RouteSnapshot& snapshot, std::span<const RouteQuery> queries) {
   if (prepared_.size() < queries.size()) prepared_.resize(queries.size());
   signals_.assign(queries.size(), QuerySignals{});
@@ -67,6 +92,10 @@ void TenantRouter::prepare(const RouteSnapshot& snapshot, std::span<const RouteQ
     prepared_[i].status = prepare_one(snapshot, queries[i], prepared_[i], signals_[i]);
     if (!prepared_[i].status) signals_[i] = {};
   }
+}
+
+// Leaves the searcher ready for all that were prepared.
+void TenantRouter::search(const RouteSnapshot& snapshot) {
   searcher_.scan(*snapshot.set, snapshot.scoring, signals_, snapshot.index.get());
 }
 

@@ -38,6 +38,20 @@ class TenantRouter {
   [[nodiscard]] Status route_batch(const ExecutionContext& context,
                                    std::span<const RouteQuery> queries,
                                    std::vector<Result<RouteDecision>>& out);
+  // What the router answers from has this number: another one whenever a decision could be another,
+  // because of edits, settings, calibration, encoder or index. Loop thread. no_tenant.
+  [[nodiscard]] Result<std::uint64_t> publication(const ExecutionContext& context);
+  // route() in two halves, for who wants to look at a query's vector in between. finish() takes the
+  // same query, with no other call before it. Errors as route()'s.
+  struct Begun {
+    std::uint64_t publication = 0;  // that finish() answers from
+    const float* vector = nullptr;  // as QuerySignals::vector, until the next call; null: none
+    std::size_t dimension = 0;
+    bool has_rules = false;  // a route has
+  };
+  [[nodiscard]] Result<Begun> begin(const ExecutionContext& context, const RouteQuery& query);
+  [[nodiscard]] Result<RouteDecision> finish(const ExecutionContext& context,
+                                             const RouteQuery& query);
   // Editor thread. no_tenant.
   [[nodiscard]] Status publish(const ExecutionContext& context, SnapshotPtr next);
   // Any thread: to list, show and export routes. no_tenant.
@@ -54,6 +68,7 @@ class TenantRouter {
     Status status;
   };
   void prepare(const RouteSnapshot& snapshot, std::span<const RouteQuery> queries);
+  void search(const RouteSnapshot& snapshot);
   [[nodiscard]] Status prepare_one(const RouteSnapshot& snapshot, const RouteQuery& query,
                                    Prepared& prepared, QuerySignals& signals);
   [[nodiscard]] Status prepare_vector(const RouteSnapshot& snapshot, const RouteQuery& query,

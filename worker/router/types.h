@@ -123,6 +123,13 @@ struct Explanation {
   std::vector<MatchedRule> rules;
 };
 
+// What found a decision; the router itself computes, its callers may remember.
+enum class DecisionSource : std::uint8_t {
+  computed = 0,
+  cached = 1,   // for the same query, of the same routes and settings
+  similar = 2,  // for a query that resembles this one
+};
+
 struct RouteDecision {
   std::string route;     // the fallback route if is_fallback
   float confidence = 0;  // of the best route, also when that was not enough
@@ -138,6 +145,8 @@ struct RouteDecision {
   std::optional<Explanation> explanation;
   std::uint64_t snapshot_version = 0;
   std::string encoder;  // that made the query's vector; empty: no dense signal
+  DecisionSource source = DecisionSource::computed;
+  float source_similarity = 0;  // cached: 1; similar: the cosine of the two queries
 };
 
 }  // namespace tenantd

@@ -25,23 +25,23 @@ constexpr std::int64_t turn_ns = 20'000;
 
 Result<std::unique_ptr<AttachmentSet>> AttachmentSet::create(Loop& loop, Logger& log,
                                                              const AttachmentLimits& limits,
-                                                             RunningMark* mark, OnLeft on_left) {
+                                                             RunningMark* mark, SeatEvents events) {
   auto doorbells = DoorbellSet::create();
   if (!doorbells) return tl::unexpected(doorbells.error());
   std::unique_ptr<AttachmentSet> set(
-      new AttachmentSet(loop, log, limits, mark, std::move(on_left), std::move(*doorbells)));
+      new AttachmentSet(loop, log, limits, mark, std::move(events), std::move(*doorbells)));
   const Status added = set->doorbells_.add_descriptor(loop.backend_fd(), loop_token);
   if (!added) return tl::unexpected(added.error());
   return set;
 }
 
 AttachmentSet::AttachmentSet(Loop& loop, Logger& log, const AttachmentLimits& limits,
-                             RunningMark* mark, OnLeft on_left, DoorbellSet doorbells)
+                             RunningMark* mark, SeatEvents events, DoorbellSet doorbells)
     : loop_(loop),
       log_(log),
       limits_(limits),
       mark_(mark),
-      on_left_(std::move(on_left)),
+      seat_events_(std::move(events)),
       doorbells_(std::move(doorbells)),
       commons_{doorbells_, scratch_},
       timer_(loop) {}
@@ -186,7 +186,7 @@ void AttachmentSet::end(std::uint64_t token) {
   entries_.erase(found);
   seat.services.counters.attachments = --seat.attachments;
   // Not within its turn: whoever gives it that still holds it.
-  if (seat.attachments == 0 && !seat.queued && on_left_) on_left_(seat);
+  if (seat.attachments == 0 && !seat.queued && seat_events_.on_left) seat_events_.on_left(seat);
   if (draining_ && entries_.empty()) {
     const OnEmpty on_empty = std::exchange(on_empty_, nullptr);
     if (on_empty) on_empty();
@@ -261,7 +261,8 @@ void AttachmentSet::serve_front(std::deque<TenantSeat*>& queue) {
     return seats_.push_back(&seat);
   }
   seat.queued = false;
-  if (seat.attachments == 0 && on_left_) on_left_(seat);
+  if (seat.attachments == 0) return seat_events_.on_left(seat);
+  seat_events_.on_turn(seat);
 }
 
 void AttachmentSet::run_slice(std::uint64_t token, bool others_wait) {

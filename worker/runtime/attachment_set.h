@@ -34,15 +34,20 @@ struct AttachmentLimits {
 class AttachmentSet {
  public:
   using OnEmpty = std::function<void()>;
-  // A seat's last attachment has ended; the seat may be destroyed in the call.
-  using OnLeft = std::function<void(TenantSeat&)>;
+  // Of tenants that share the worker.
+  struct SeatEvents {
+    // A seat's last attachment has ended; the seat may be destroyed in the call.
+    std::function<void(TenantSeat&)> on_left;
+    // A seat has had its turn, and has attachments.
+    std::function<void(TenantSeat&)> on_turn;
+  };
 
   // Everything is borrowed and outlives the set. `mark`: tenants share the worker, and it is said
   // there whose request runs; null: one tenant has it.
   [[nodiscard]] static Result<std::unique_ptr<AttachmentSet>> create(Loop& loop, Logger& log,
                                                                      const AttachmentLimits& limits,
                                                                      RunningMark* mark,
-                                                                     OnLeft on_left);
+                                                                     SeatEvents events);
 
   // Takes a client's socket in, or writes one error frame and closes it.
   void attach(const Attach& request, UniqueFd socket, TenantSeat& seat);
@@ -75,7 +80,7 @@ class AttachmentSet {
     bool queued = false;  // in busy_ or its seat's
   };
   AttachmentSet(Loop& loop, Logger& log, const AttachmentLimits& limits, RunningMark* mark,
-                OnLeft on_left, DoorbellSet doorbells);
+                SeatEvents events, DoorbellSet doorbells);
   // Of a tenant's next attachment: settings change what is needed.
   [[nodiscard]] std::uint32_t ring_bytes(const TenantSeat& seat) const noexcept;
   [[nodiscard]] Status check_room(const TenantSeat& seat) const;
@@ -97,7 +102,7 @@ class AttachmentSet {
   Logger& log_;
   AttachmentLimits limits_;
   RunningMark* mark_;  // null: one tenant has the worker
-  OnLeft on_left_;
+  SeatEvents seat_events_;
   DoorbellSet doorbells_;
   FrameBuffer scratch_;
   AttachmentCommons commons_;

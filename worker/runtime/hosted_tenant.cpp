@@ -29,19 +29,21 @@ HostedTenant::HostedTenant(TenantId id, const TenantSettings& settings, std::uin
                            const HostedServices& shared)
     : shared_(shared),
       binding_(id),
+      caches_(id, settings),
       dispatcher_(
           services_, [this](EditJob job) { return submit_edit(std::move(job)); }, UsageSink()),
       seat_{binding_.context(), services_, dispatcher_} {
   services_.settings = settings;
   services_.generation = generation;
+  services_.caches = &caches_;
 }
 
 HostedTenant::~HostedTenant() = default;
 
-void HostedTenant::open(Result<TenantData> data, std::uint64_t memory_for_routes) {
+void HostedTenant::open(Result<TenantData> data) {
   if (data) {
     data_ = std::move(*data);
-    data_.editor->limit_memory(memory_for_routes);
+    data_.editor->limit_memory(shared_.room_for_routes(services_.settings));
     services_.router = data_.router.get();
     services_.reencoding = data_.editor->progress();
     services_.index = data_.editor->index_report();
@@ -182,10 +184,7 @@ void HostedTenant::check_store_health() {
 
 void HostedTenant::apply_settings(const TenantSettings& settings) {
   if (settings == services_.settings) return;
-  if (!data_.editor) {
-    services_.settings = settings;
-    return;
-  }
+  if (!data_.editor) return take_settings(settings);
   const Status queued = submit([self = shared_from_this(), settings]() -> EditThread::Completion {
     Status applied = self->data_.editor->apply_settings(self->context(), settings);
     if (applied) {
@@ -194,7 +193,7 @@ void HostedTenant::apply_settings(const TenantSettings& settings) {
     return [self, settings, applied] {
       self->check_store_health();
       if (applied) {
-        self->services_.settings = settings;
+        self->take_settings(settings);
         self->shared_.log.write(LogLevel::info, "settings applied");
       } else {
         self->shared_.log.write(LogLevel::error, "settings refused",
@@ -208,11 +207,19 @@ void HostedTenant::apply_settings(const TenantSettings& settings) {
   }
 }
 
+void HostedTenant::take_settings(const TenantSettings& settings) {
+  services_.settings = settings;
+  (void)caches_.apply(context(), settings, monotonic_ns());  // the tenant is its own
+}
+
 std::uint64_t HostedTenant::held_bytes() const {
   constexpr std::uint64_t own_bytes = 24U << 10U;  // without any route
-  if (services_.router == nullptr) return own_bytes;
+  std::uint64_t bytes = own_bytes;
+  if (const auto values = caches_.values.stats(context())) bytes += values->bytes;
+  if (const auto answers = caches_.routing.stats(context())) bytes += answers->bytes;
+  if (services_.router == nullptr) return bytes;
   const auto snapshot = services_.router->snapshot(context());
-  return snapshot ? own_bytes + (*snapshot)->set->memory_bytes : own_bytes;
+  return snapshot ? bytes + (*snapshot)->set->memory_bytes : bytes;
 }
 
 void HostedTenant::add_status(WorkerStatus& status) const {

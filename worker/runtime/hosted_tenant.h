@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "shared/contract/link.h"
+#include "worker/cache/tenant_caches.h"
 #include "worker/handlers/trial_handler.h"
 #include "worker/runtime/edit_thread.h"
 #include "worker/runtime/log.h"
@@ -32,6 +33,8 @@ struct HostedServices {
   std::function<void(HostedTenant&, const EditResult&)> on_edit_done;
   std::function<void(HostedTenant&)> on_settings_done;
   std::function<void()> on_health_changed;  // of a store
+  // Any thread: bytes of memory that a tenant's routes may take; 0: unknown.
+  std::function<std::uint64_t(const TenantSettings&)> room_for_routes;
 };
 
 class HostedTenant : public std::enable_shared_from_this<HostedTenant> {
@@ -47,16 +50,18 @@ class HostedTenant : public std::enable_shared_from_this<HostedTenant> {
   [[nodiscard]] TenantSeat& seat() noexcept { return seat_; }
 
   // What was opened for it, or why that could not be. Once, before any request.
-  void open(Result<TenantData> data, std::uint64_t memory_for_routes);
+  void open(Result<TenantData> data);
   // Starts what goes on without anybody asking, if there is something.
   void begin_background_work();
   // Live change; takes effect when the editor thread has done it.
   void apply_settings(const TenantSettings& settings);
+  // At once: of a tenant that is not open.
+  void take_settings(const TenantSettings& settings);
   // Adds its numbers to the sums.
   void add_status(WorkerStatus& status) const;
   // Edits, trials and settings not completed yet.
   [[nodiscard]] std::size_t in_flight() const { return shared_.edits.in_flight(this); }
-  // About what its routes hold of this process's memory.
+  // About what its routes and caches hold of this process's memory.
   [[nodiscard]] std::uint64_t held_bytes() const;
 
   // Editor thread: what is left to do while no edit waits.
@@ -77,6 +82,7 @@ class HostedTenant : public std::enable_shared_from_this<HostedTenant> {
 
   const HostedServices& shared_;
   TenantBinding binding_;
+  TenantCaches caches_;
   HandlerServices services_;
   TrialHandler trials_;  // editor thread's
   TenantData data_;

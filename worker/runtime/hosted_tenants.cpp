@@ -14,6 +14,10 @@ constexpr std::uint64_t tenant_share = 2;
 
 }  // namespace
 
+std::uint64_t tenant_share_of_routes(std::uint64_t memory_max_bytes) noexcept {
+  return memory_for_routes(memory_max_bytes) / tenant_share;
+}
+
 HostedTenants::HostedTenants(const LaunchSpec& spec, std::string data_directory,
                              EncoderShelf encoders, const HostedServices& shared,
                              AttachmentSet& attachments)
@@ -113,7 +117,7 @@ void HostedTenants::finish_opening(const std::shared_ptr<HostedTenant>& tenant,
     rooms_.erase(place);
     return;
   }
-  tenant->open(std::move(data), memory_for_routes_ / tenant_share);
+  tenant->open(std::move(data));
   if (room.state == State::opening) room.state = State::open;
   if (room.settings != tenant->services().settings) tenant->apply_settings(room.settings);
   expect_idle_work(tenant);
@@ -175,6 +179,14 @@ void HostedTenants::close_if_idle(Rooms::iterator place) {
 void HostedTenants::on_left(TenantSeat& seat) {
   const auto place = rooms_.find(seat.context.tenant());
   if (place != rooms_.end()) close_if_idle(place);
+}
+
+// What it keeps in its caches counts as what its routes take.
+void HostedTenants::on_turn(TenantSeat& seat) {
+  const auto place = rooms_.find(seat.context.tenant());
+  if (place == rooms_.end() || place->second.state != State::open) return;
+  note_held(place->second);
+  make_room();
 }
 
 void HostedTenants::on_job_done(HostedTenant& tenant) {

@@ -19,6 +19,9 @@
 
 namespace tenantd {
 
+// What one tenant's routes may take of a pooled worker's memory; 0: unknown.
+[[nodiscard]] std::uint64_t tenant_share_of_routes(std::uint64_t memory_max_bytes) noexcept;
+
 class HostedTenants {
  public:
   static constexpr std::size_t max_waiting = 64;  // attachments of one tenant that is being opened
@@ -36,6 +39,7 @@ class HostedTenants {
   void refuse_waiting();
   // From the callbacks of attachments and jobs: the tenant may have nothing left to do.
   void on_left(TenantSeat& seat);
+  void on_turn(TenantSeat& seat);
   void on_job_done(HostedTenant& tenant);
   // Adds the sums of all, those that sleep included.
   void add_status(WorkerStatus& status) const;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "shared/base/clock.h"
@@ -51,7 +52,8 @@ Worker::Worker(Loop& loop, TenantId tenant, WorkerOptions options, LockDown lock
                 on_job_done(hosted);
               },
               [this](HostedTenant& hosted) { on_job_done(hosted); },
-              [this] { send_status(); }},
+              [this] { send_status(); },
+              [this](const TenantSettings& settings) { return room_for_routes(settings); }},
       link_(loop, identity_of(options_), link_events()),
       open_timer_(loop),
       drain_timer_(loop) {}
@@ -88,21 +90,24 @@ LinkEvents Worker::link_events() {
 Status Worker::make_attachments() {
   AttachmentLimits limits{options_.spec.memory_max_bytes, options_.handshake_timeout_ms,
                           options_.stall_timeout_ms};
-  AttachmentSet::OnLeft on_left;
+  AttachmentSet::SeatEvents seat_events;
   if (pooled()) {
     auto mark = RunningMark::open(options_.data_directory + '/' + std::string(running_file_name));
     if (!mark) return tl::unexpected(mark.error());
     mark_.emplace(std::move(*mark));
     hosted_.mark = &*mark_;
     limits.most = options_.spec.tenant.max_attachments;
-    on_left = [this](TenantSeat& seat) { tenants_->on_left(seat); };
+    seat_events = {[this](TenantSeat& seat) { tenants_->on_left(seat); },
+                   [this](TenantSeat& seat) { tenants_->on_turn(seat); }};
   }
-  auto attachments = AttachmentSet::create(loop_, log_, limits, hosted_.mark, std::move(on_left));
+  auto attachments = AttachmentSet::create(loop_, log_, limits, hosted_.mark, std::move(seat_events));
   if (!attachments) return tl::unexpected(attachments.error());
   attachments_ = std::move(*attachments);
   if (pooled()) {
     tenants_ = std::make_unique<HostedTenants>(options_.spec, options_.data_directory,
-                                               EncoderShelf(options_.encoder_directory), hosted_,
+                                               EncoderShelf(options_.encoder_directory,
+                                                            EncoderShelf::Layout::by_name),
+                                               hosted_,
                                                *attachments_);
   } else {
     tenant_ = std::make_shared<HostedTenant>(id_, options_.spec.tenant, options_.spec.generation,
@@ -141,7 +146,7 @@ void Worker::try_open() {
     log_.write(LogLevel::error, "another process writes this tenant's data");
     return stop(ExitCode::store_locked);
   }
-  tenant_->open(std::move(data), memory_for_routes(options_.spec.memory_max_bytes));
+  tenant_->open(std::move(data));
   serve();
 }
 
@@ -178,8 +183,16 @@ void Worker::apply_settings(const TenantSettings& settings) {
   if (phase_ == Phase::serving) {
     tenant_->apply_settings(settings);
   } else {
-    tenant_->services().settings = settings;  // try_open will read them
+    tenant_->take_settings(settings);  // try_open will read them
   }
+}
+
+// Any thread. What the caches may take is not there for routes.
+std::uint64_t Worker::room_for_routes(const TenantSettings& settings) const {
+  const std::uint64_t all = options_.spec.memory_max_bytes;
+  if (pooled()) return tenant_share_of_routes(all);
+  // The supervisor lets caches have half of it at most; 0 is unknown.
+  return memory_for_routes(all - std::min(settings.max_cache_bytes, all / 2));
 }
 
 void Worker::release(const ReleaseTenant& message) {

@@ -57,6 +57,7 @@ class Worker {
   void serve();
   void apply_settings(const TenantSettings& settings);
   void release(const ReleaseTenant& message);
+  [[nodiscard]] std::uint64_t room_for_routes(const TenantSettings& settings) const;
   void on_job_done(HostedTenant& tenant);
   void send_status();
   void take_log_pipe(const UniqueFd& pipe);

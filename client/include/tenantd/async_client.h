@@ -55,6 +55,13 @@ class AsyncClient {
                                               Callback<RoutesPage> done,
                                               std::uint64_t timeout_ms = 0);
   [[nodiscard]] Result<RequestId> stats(Callback<TenantStats> done, std::uint64_t timeout_ms = 0);
+  // As Client's.
+  [[nodiscard]] Result<RequestId> cache_get(std::string_view key, Callback<CacheValue> done,
+                                            std::uint64_t timeout_ms = 0);
+  [[nodiscard]] Result<RequestId> cache_set(const CacheSet& request, Callback<CacheChanged> done,
+                                            std::uint64_t timeout_ms = 0);
+  [[nodiscard]] Result<RequestId> cache_delete(std::string_view key, Callback<CacheChanged> done,
+                                               std::uint64_t timeout_ms = 0);
   [[nodiscard]] Result<RequestId> ping(Callback<Pong> done, std::uint64_t timeout_ms = 0);
 
   // True: its callback will not be called. It may have run, or run yet; its answer is dropped.

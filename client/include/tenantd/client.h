@@ -18,6 +18,7 @@
 
 #include "shared/base/error.h"
 #include "shared/protocol/admin_messages.h"
+#include "shared/protocol/cache_messages.h"
 #include "shared/protocol/messages.h"
 #include "shared/protocol/routing_messages.h"
 #include "shared/protocol/stats_messages.h"
@@ -85,6 +86,19 @@ class Client {
   // What would be answered with other settings; changes nothing.
   [[nodiscard]] Result<RoutesTried> try_routes(const RoutesTrial& trial,
                                                std::uint64_t timeout_ms = 0);
+  // The tenant's cache in its worker's memory, which all its clients share; a new worker begins
+  // with an empty one. A key that is not there is an answer (found false). Errors besides:
+  // resource_exhausted (set: alone it is over the tenant's bounds).
+  [[nodiscard]] Result<CacheValue> cache_get(std::string_view key, std::uint64_t timeout_ms = 0);
+  // ttl_ms 0: it stays until there is no room.
+  [[nodiscard]] Result<CacheChanged> cache_set(std::string_view key, std::string_view value,
+                                               std::uint64_t ttl_ms = 0,
+                                               CacheValueKind kind = CacheValueKind::bytes,
+                                               std::uint64_t timeout_ms = 0);
+  [[nodiscard]] Result<CacheChanged> cache_delete(std::string_view key,
+                                                  std::uint64_t timeout_ms = 0);
+  [[nodiscard]] Result<CacheChanged> cache_clear(std::uint64_t timeout_ms = 0);
+  [[nodiscard]] Result<CacheStats> cache_stats(std::uint64_t timeout_ms = 0);
   [[nodiscard]] Status ping(std::uint64_t timeout_ms = 0);
 
   [[nodiscard]] const Welcome& welcome() const noexcept;  // of the last attachment

@@ -47,6 +47,16 @@ class TenantContext {
     return lease_->routes_page(request);
   }
   [[nodiscard]] Result<TenantStats> stats() { return lease_->stats(); }
+  [[nodiscard]] Result<CacheValue> cache_get(std::string_view key) {
+    return lease_->cache_get(key);
+  }
+  [[nodiscard]] Result<CacheChanged> cache_set(std::string_view key, std::string_view value,
+                                               std::uint64_t ttl_ms = 0) {
+    return lease_->cache_set(key, value, ttl_ms);
+  }
+  [[nodiscard]] Result<CacheChanged> cache_delete(std::string_view key) {
+    return lease_->cache_delete(key);
+  }
   [[nodiscard]] Client& client() noexcept { return *lease_; }
 
  private:

@@ -170,6 +170,10 @@ typedef struct tenantd_route_reply {
   size_t also_size;
   const tenantd_matched_rule* rules; /* with explain: the best route's that matched, and `never` */
   size_t rules_size;                 /* rules that took a route out */
+  /* ABI 4. Where it is from: 0 computed, 1 remembered from the same query, 2 from one that
+   * resembles it. */
+  uint32_t source;
+  float source_similarity; /* 1: 1; 2: the cosine of the two queries */
 } tenantd_route_reply;
 
 /* *reply lives until the next call on the context. */
@@ -283,6 +287,43 @@ typedef struct tenantd_stats {
 } tenantd_stats;
 int tenantd_tenant_stats(tenantd_context* context, tenantd_stats* stats, tenantd_error** error);
 int tenantd_ping(tenantd_context* context, tenantd_error** error);
+
+/* ABI 4. The tenant's cache in its worker's memory, which all its clients share; empty with a new
+ * worker. Keys: 1 to 256 bytes of printable UTF-8; values: any bytes, at most 65,536. */
+enum { TENANTD_BYTES = 0, TENANTD_TEXT = 1, TENANTD_JSON = 2 };
+typedef struct tenantd_cache_value {
+  const void* value;
+  size_t value_size;
+  uint32_t found;       /* 0: no such key, and nothing else is set */
+  uint32_t kind;        /* what the writer said that it is */
+  uint64_t ttl_left_ms; /* 0: stays until there is no room */
+} tenantd_cache_value;
+/* value->value lives until the next call on the context. */
+int tenantd_cache_get(tenantd_context* context, const char* key, size_t key_size,
+                      tenantd_cache_value* value, tenantd_error** error);
+/* ttl_ms 0: none. TENANTD_RESOURCE_EXHAUSTED: alone it is over the tenant's bounds. */
+int tenantd_cache_set(tenantd_context* context, const char* key, size_t key_size, const void* value,
+                      size_t value_size, uint32_t kind, uint64_t ttl_ms, tenantd_error** error);
+/* *removed (may be NULL): 0 or 1, or how many there were. */
+int tenantd_cache_delete(tenantd_context* context, const char* key, size_t key_size,
+                         uint64_t* removed, tenantd_error** error);
+int tenantd_cache_clear(tenantd_context* context, uint64_t* removed, tenantd_error** error);
+typedef struct tenantd_cache_stats {
+  uint64_t hits;
+  uint64_t misses;
+  uint64_t entries;
+  uint64_t bytes;
+  uint64_t evictions;
+  uint64_t expirations;
+  uint64_t max_entries;
+  uint64_t max_bytes;
+  uint64_t routing_hits; /* answers of the router that were remembered */
+  uint64_t routing_similar_hits;
+  uint64_t routing_misses;
+  uint64_t routing_entries;
+} tenantd_cache_stats;
+int tenantd_cache_statistics(tenantd_context* context, tenantd_cache_stats* stats,
+                             tenantd_error** error);
 
 /* The worker's, of the last attachment. */
 typedef struct tenantd_welcome {

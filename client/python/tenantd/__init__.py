@@ -11,11 +11,12 @@ configure()'s."""
 from ._abi import NoTenantError, TenantError
 from ._values import MatchedRule, Metrics, RouteResult, Rule, ScoredRoute
 from .aio import AsyncRouter
+from .cache import CacheStats, TenantCache
 from .context import (Route, Router, TenantContext, TenantMiddleware, configure, current_context, enforce,
                       get_metrics, ping)
 from .verify import IsolationProbe, IsolationReport, IsolationVerifier
 
-__all__ = ["AsyncRouter", "IsolationProbe", "IsolationReport", "IsolationVerifier", "MatchedRule", "Metrics", "NoTenantError", "Route", "RouteResult", "Router", "Rule",
+__all__ = ["AsyncRouter", "CacheStats", "IsolationProbe", "IsolationReport", "IsolationVerifier", "MatchedRule", "Metrics", "NoTenantError", "Route", "RouteResult", "Router", "Rule",
            "ScoredRoute",
-           "TenantContext", "TenantError", "TenantMiddleware", "configure", "current_context", "enforce",
+           "TenantCache", "TenantContext", "TenantError", "TenantMiddleware", "configure", "current_context", "enforce",
            "get_metrics", "ping"]

@@ -42,7 +42,7 @@ class RouteReply(ctypes.Structure):
                 ("utterance", c_void_p), ("utterance_size", c_size_t), ("words", c_void_p),
                 ("words_size", c_size_t), ("utterance_similarity", c_float), ("reserved", c_uint32),
                 ("also", c_void_p), ("also_size", c_size_t), ("rules", POINTER(MatchedRule)),
-                ("rules_size", c_size_t)]
+                ("rules_size", c_size_t), ("source", c_uint32), ("source_similarity", c_float)]
 
 
 class BatchItem(ctypes.Structure):
@@ -94,6 +94,18 @@ class VerifyProbe(ctypes.Structure):
                 ("inside", c_uint32), ("failed", c_uint32)]
 
 
+class CacheValue(ctypes.Structure):
+    _fields_ = [("value", c_void_p), ("value_size", c_size_t), ("found", c_uint32),
+                ("kind", c_uint32), ("ttl_left_ms", c_uint64)]
+
+
+class CacheStats(ctypes.Structure):
+    _fields_ = [(name, c_uint64) for name in
+                ("hits", "misses", "entries", "bytes", "evictions", "expirations", "max_entries",
+                 "max_bytes", "routing_hits", "routing_similar_hits", "routing_misses",
+                 "routing_entries")]
+
+
 DONE = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_int, POINTER(RouteReply), c_void_p)
 
 # Name → result, arguments. A handle is a c_void_p; None is NULL, a call outside a context.
@@ -119,6 +131,12 @@ _FUNCTIONS: "dict[str, tuple[Any, list[Any]]]" = {
     "tenantd_page_margin": (c_int, [c_void_p, c_size_t, POINTER(c_uint32), POINTER(c_float),
                                     c_void_p]),
     "tenantd_tenant_stats": (c_int, [c_void_p, POINTER(Stats), c_void_p]),
+    "tenantd_cache_get": (c_int, [c_void_p, c_char_p, c_size_t, POINTER(CacheValue), c_void_p]),
+    "tenantd_cache_set": (c_int, [c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_uint32,
+                                  c_uint64, c_void_p]),
+    "tenantd_cache_delete": (c_int, [c_void_p, c_char_p, c_size_t, POINTER(c_uint64), c_void_p]),
+    "tenantd_cache_clear": (c_int, [c_void_p, POINTER(c_uint64), c_void_p]),
+    "tenantd_cache_statistics": (c_int, [c_void_p, POINTER(CacheStats), c_void_p]),
     "tenantd_ping": (c_int, [c_void_p, c_void_p]),
     "tenantd_async_open": (c_int, [POINTER(Options), c_char_p, c_void_p, c_void_p]),
     "tenantd_async_close": (None, [c_void_p]),

@@ -12,6 +12,7 @@ from . import _abi
 # read in place; other sequences of numbers are copied.
 Embedding = Union[Sequence[float], Any]
 REASONS = ("matched", "below_threshold", "no_routes", "no_signal", "ambiguous", "excluded")
+SOURCES = ("computed", "cached", "similar")
 KINDS = ("keyword", "pattern")
 MODES = ("signal", "always", "never")
 AGGREGATIONS = (None, "max", "mean", "top_k_mean", "centroid", "prototype_mix")
@@ -57,6 +58,8 @@ class RouteResult(NamedTuple):
     words: Tuple[Tuple[str, float], ...]
     also: Tuple[ScoredRoute, ...] = ()
     rules: Tuple[MatchedRule, ...] = ()
+    source: str = "computed"  # "cached": of the same query; "similar": of one that resembles it
+    source_similarity: float = 0.0
 
 
 class Metrics(NamedTuple):
@@ -110,7 +113,8 @@ def result_of(reply: _abi.RouteReply) -> RouteResult:
                        reply.is_fallback != 0, REASONS[reply.reason], alternatives,
                        reply.dense_score, reply.lexical_score, reply.fused_score,
                        reply.snapshot_version, _text(reply.utterance, reply.utterance_size),
-                       reply.utterance_similarity, words, also, rules)
+                       reply.utterance_similarity, words, also, rules, SOURCES[reply.source],
+                       reply.source_similarity)
 
 
 class _PyBuffer(ctypes.Structure):

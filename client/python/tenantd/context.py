@@ -152,6 +152,15 @@ class TenantContext:
                     TenantError(_abi.code_name(items[i].code), items[i].message.decode(),
                                 self.tenant_id) for i in range(len(texts))]
 
+    def fetch(self, function: Callable[..., int], name: bytes, size: int,
+              found: _abi.CacheValue) -> Optional[bytes]:
+        """A cached value's bytes, copied before the next call on this context can take them."""
+        with self._lock:
+            check(function(self._handle, name, size, byref(found), byref(self._error)), self._error)
+            if not found.found:
+                return None
+            return ctypes.string_at(found.value, found.value_size) if found.value_size else b""
+
     def call(self, function: Callable[..., int], *arguments: Any) -> None:
         """Any other call of the library's, with this context first and the error last."""
         with self._lock:

@@ -312,6 +312,10 @@ std::string route_reply_text(const RouteReply& reply, double latency_us, bool co
   facts.add_painted("route", reply.best.route + (reply.is_fallback ? " (fallback)" : ""),
                     reply.is_fallback ? Color::warning : Color::good, colored);
   if (reply.is_fallback) facts.add("reason", reason_name(reply.reason));
+  if (reply.source == AnswerSource::cached) facts.add("source", "remembered");
+  if (reply.source == AnswerSource::similar) {
+    facts.add("source", "remembered from a similar query (" + score(reply.source_similarity) + ")");
+  }
   facts.add("latency", number_text(latency_us, "%.0f µs"));
   if (!reply.utterance.empty()) {
     facts.add("nearest", "\"" + reply.utterance + "\" (" + score(reply.utterance_similarity) + ")");

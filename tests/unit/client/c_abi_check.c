@@ -78,6 +78,12 @@ int main(void) {
   EXPECT(tenantd_page_rules(NULL, 0, NULL, NULL) == TENANTD_NO_TENANT);
   EXPECT(tenantd_page_margin(NULL, 0, NULL, NULL, NULL) == TENANTD_NO_TENANT);
 
+  EXPECT(tenantd_cache_get(NULL, "k", 1, NULL, NULL) == TENANTD_NO_TENANT);
+  EXPECT(tenantd_cache_set(NULL, "k", 1, "v", 1, TENANTD_TEXT, 0, NULL) == TENANTD_NO_TENANT);
+  EXPECT(tenantd_cache_delete(NULL, "k", 1, NULL, NULL) == TENANTD_NO_TENANT);
+  EXPECT(tenantd_cache_clear(NULL, NULL, NULL) == TENANTD_NO_TENANT);
+  EXPECT(tenantd_cache_statistics(NULL, NULL, NULL) == TENANTD_NO_TENANT);
+
   /* Structures of other versions: unknown fields only pass while they are zero. */
   later.known.size = sizeof later;
   EXPECT(tenantd_pool_open(&later.known, &pool, NULL) == TENANTD_OK);

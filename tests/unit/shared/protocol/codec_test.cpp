@@ -6,6 +6,7 @@
 #include <array>
 
 #include "shared/protocol/admin_messages.h"
+#include "shared/protocol/cache_messages.h"
 #include "shared/protocol/json.h"
 #include "shared/protocol/routing_messages.h"
 #include "shared/protocol/trial_messages.h"
@@ -114,6 +115,8 @@ TEST_CASE("a reply with several answers and the rules that decided round-trips")
   reply.reason = DecisionReason::excluded;
   reply.also = {{"refunds", 0.5F, 0.4F, 0.3F, 0.2F, 0.75F}};
   reply.rules = {{"refunds", {RuleKindCode::pattern, RuleModeCode::always, "^/r"}}};
+  reply.source = AnswerSource::similar;
+  reply.source_similarity = 0.99F;
   auto payload = encoded(reply);
   const auto back = decode<RouteReply>(payload);
   REQUIRE(back.has_value());
@@ -126,6 +129,43 @@ TEST_CASE("a reply with several answers and the rules that decided round-trips")
     corrupt[at] = std::byte{3};
     CHECK_FALSE(decode<RuleMessage>(corrupt).has_value());
   }
+}
+
+TEST_CASE("the cache's messages round-trip, and a value is written as it is read") {
+  const std::string bytes("a\0\xff", 3);
+  const auto payload = encoded(CacheSet{"key", bytes, CacheValueKind::json, 7});
+  const auto set = decode<CacheSet>(payload);  // views of it
+  REQUIRE(set);
+  CHECK(set->key == "key");
+  CHECK(set->value == bytes);
+  CHECK(set->kind == CacheValueKind::json);
+  CHECK(set->ttl_ms == 7);
+  const auto key_payload = encoded(CacheGet{"key"});
+  CHECK(decode<CacheGet>(key_payload)->key == "key");
+  CHECK(decode<CacheDelete>(key_payload)->key == "key");
+  CHECK(decode<CacheClear>(encoded(CacheClear{})));
+  const CacheValueView view{true, CacheValueKind::text, bytes, 9};
+  const auto value = decode<CacheValue>(encoded(view));
+  REQUIRE(value);
+  CHECK(value->found);
+  CHECK(value->value == bytes);
+  CHECK(value->ttl_left_ms == 9);
+  CHECK(encoded(*value) == encoded(view));
+  CacheStats stats;
+  stats.values = {1, 2, 3, 4, 5, 6, 7, 8};
+  stats.routing_enabled = true;
+  stats.routing.max_bytes = 9;
+  stats.similar_hits = 10;
+  stats.similar_entries = 11;
+  stats.dropped = 12;
+  CHECK(to_json(decode<CacheStats>(encoded(stats)).value()) == to_json(stats));
+  CHECK(decode<CacheChanged>(encoded(CacheChanged{1, 2}))->entries == 2);
+  const std::string key(max_cache_key_bytes + 1, 'k');
+  std::vector<std::byte> out;
+  CHECK(encode(CacheGet{key}, out).error().field == "key");
+  auto corrupt = encoded(view);
+  corrupt[1] = std::byte{3};  // kind
+  CHECK_FALSE(decode<CacheValue>(corrupt).has_value());
 }
 
 TEST_CASE("fields of every size round-trip behind what is in the buffer already") {

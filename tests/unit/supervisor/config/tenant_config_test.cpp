@@ -87,8 +87,8 @@ TEST_CASE("what is not enforced is listed, in the table's order, and false asks 
       "plan = \"premium\"\nretention_days = 9\n[limits]\nmax_requests_per_day = 5\n"
       "[security]\nmfa_required = false\n[router]\ncache_enabled = true\n");
   REQUIRE_MESSAGE(config.has_value(), problems(config));
-  CHECK(config->not_enforced == std::vector<std::string>{"retention_days", "router.cache_enabled",
-                                                         "limits.max_requests_per_day"});
+  CHECK(config->not_enforced ==
+        std::vector<std::string>{"retention_days", "limits.max_requests_per_day"});
 }
 
 TEST_CASE("security, residency and database keys refuse unless accepted by name or section") {
@@ -194,6 +194,9 @@ TEST_CASE("every settings field reaches the worker") {
   CHECK(settings.router.aggregation == Aggregation::max);
   CHECK(settings.router.top_k == 5);
   CHECK(settings.router.cache_enabled == 1);
+  CHECK(settings.cache_similarity_e4 == 9800);
+  CHECK(settings.max_cache_bytes == 32 * mebibyte);
+  CHECK(settings.max_cache_entries == 50'000);
   CHECK(settings.max_storage_bytes == 100ULL << 30U);
   CHECK(settings.max_concurrent_requests == 50);
   CHECK(parse_tenant("plan = \"premium\"\n[router]\nthreshold = 0\n")->router.threshold == 0);
@@ -216,6 +219,27 @@ TEST_CASE("a change is classed by what it takes") {
         ConfigChange{.any = true, .live_settings = true, .needs_new_worker = true});
   CHECK(change("[access]\nusers = [\"alice\", 0]\n", "[access]\nusers = [\"root\", 1001, 0]\n") ==
         ConfigChange{});
+}
+
+TEST_CASE("a cache is a share of the memory unless the file says more, and at most half of it") {
+  const auto bytes = [](const std::string& file) {
+    const auto config = parse_tenant("plan = \"premium\"\n" + file);
+    REQUIRE_MESSAGE(config.has_value(), problems(config));
+    return to_tenant_settings(*config).max_cache_bytes;
+  };
+  CHECK(bytes("") == 16 * mebibyte);
+  CHECK(bytes("[resources]\nmemory_max = \"64M\"\n") == 4 * mebibyte);
+  CHECK(bytes("[limits]\nmax_cache_bytes = \"128M\"\n") == 128 * mebibyte);
+  const auto more = parse_tenant("plan = \"premium\"\n[limits]\nmax_cache_bytes = \"129M\"\n");
+  REQUIRE_FALSE(more.has_value());
+  REQUIRE(more.error().size() == 1);
+  CHECK(more.error()[0].field == "limits.max_cache_bytes");
+  CHECK(more.error()[0].line == 3);
+  // The worker is told when its default follows the memory.
+  const auto small = parse_tenant("plan = \"premium\"\n[resources]\nmemory_max = \"64M\"\n");
+  const auto usual = parse_tenant("plan = \"premium\"\n");
+  CHECK(diff(usual.value(), small.value()) ==
+        ConfigChange{.any = true, .live_settings = true, .live_resources = true});
 }
 
 TEST_CASE("problems are bounded, sorted by place and never raw") {

@@ -260,9 +260,11 @@ TEST_CASE("only what the rule table lets a client send to a worker is dispatched
     const MessageRule* const rule = find_message_rule(header.type);
     const bool may = rule != nullptr && rule->type != MessageType::choose_transport &&
                      (rule->sender == Sender::client || rule->sender == Sender::client_to_worker);
-    // An empty payload is a whole ping and a whole stats request, and malformed for the others.
+    // Some messages are whole without a payload; for the others it is malformed.
     const bool whole =
-        may && (rule->type == MessageType::ping || rule->type == MessageType::tenant_stats_request);
+        may &&
+        (rule->type == MessageType::ping || rule->type == MessageType::tenant_stats_request ||
+         rule->type == MessageType::cache_clear || rule->type == MessageType::cache_stats_request);
     CHECK(dispatched == (whole ? Dispatched::answered : Dispatched::peer_fault));
     CHECK(bench.answer().request_id == 1);
   }
