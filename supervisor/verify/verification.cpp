@@ -53,7 +53,7 @@ Verification::Verification(const VerificationServices& services, TenantId tenant
       generation_(first_generation),
       on_done_(std::move(on_done)),
       findings_(probe_rows().size()),
-      timer_(services.probes.loop) {
+      idle_(services.probes.loop) {
   turn_soon();
 }
 
@@ -63,7 +63,10 @@ Verification::~Verification() {
 }
 
 void Verification::turn_soon() {
-  timer_.start(0, [this] { turn(); });
+  idle_.start([this] {
+    idle_.stop();
+    turn();
+  });
 }
 
 void Verification::turn() {

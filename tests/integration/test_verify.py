@@ -9,7 +9,9 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import DaemonTest, IS_ROOT, process_alive, programs_directory, tenant_toml, wait_until
+from harness import (DaemonTest, IS_ROOT, build_directory, process_alive, programs_directory, tenant_toml,
+                     wait_until)
+from test_hostile_worker import TurnMeter
 
 CHECKS = ("database", "cache", "network", "process", "resource")
 # What a worker of its own must be there for.
@@ -180,6 +182,25 @@ class VerifyTest(DaemonTest):
         self.assertEqual(daemon.stop(), 0)
         self.assertEqual(daemon.control_groups(), [])
         self.assertEqual(os.listdir(daemon.state_dir / "probes"), [])
+
+    def test_many_tenants_are_looked_at_in_slices(self):
+        library = build_directory() / "tests/isolation/hostile/turn_meter.so"
+        if not library.exists():
+            self.skipTest("nothing can be preloaded into a sanitizer's program")
+        daemon = self.daemon()
+        meter = TurnMeter(daemon.base)
+        meter.watch(daemon)
+        daemon.write_tenant("acme")
+        daemon.start()
+        daemon.wait_state("acme", "running")
+        slices = 40
+        for number in range(slices * 512):
+            path = daemon.state_dir / "tenants" / f"t{number}"
+            path.mkdir(mode=0o700)
+            os.chown(path, 1_900_001_000 + number, 0)
+        meter.reset()
+        self.verify(daemon, "acme", "--check", "database")
+        self.assertGreater(meter.read()["turns"], slices, meter.read())
 
     def test_a_probe_program_that_is_none_shows_nothing(self):
         folder = tempfile.TemporaryDirectory(prefix="tnd-no-probe-")
