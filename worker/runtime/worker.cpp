@@ -100,15 +100,15 @@ Status Worker::make_attachments() {
     seat_events = {[this](TenantSeat& seat) { tenants_->on_left(seat); },
                    [this](TenantSeat& seat) { tenants_->on_turn(seat); }};
   }
-  auto attachments = AttachmentSet::create(loop_, log_, limits, hosted_.mark, std::move(seat_events));
+  auto attachments =
+      AttachmentSet::create(loop_, log_, limits, hosted_.mark, std::move(seat_events));
   if (!attachments) return tl::unexpected(attachments.error());
   attachments_ = std::move(*attachments);
   if (pooled()) {
-    tenants_ = std::make_unique<HostedTenants>(options_.spec, options_.data_directory,
-                                               EncoderShelf(options_.encoder_directory,
-                                                            EncoderShelf::Layout::by_name),
-                                               hosted_,
-                                               *attachments_);
+    tenants_ = std::make_unique<HostedTenants>(
+        options_.spec, options_.data_directory,
+        EncoderShelf(options_.encoder_directory, EncoderShelf::Layout::by_name), hosted_,
+        *attachments_);
   } else {
     tenant_ = std::make_shared<HostedTenant>(id_, options_.spec.tenant, options_.spec.generation,
                                              hosted_);

@@ -127,7 +127,7 @@ Sandbox::~Sandbox() { cgroups_->remove_root(); }
 
 LaunchRequest Sandbox::make_request(const Trial& trial) const {
   LaunchRequest request;
-  ProbeOrder order;
+  AttemptOrder order;
   order.attempt = trial.attempt;
   order.second_stage = trial.layers.has(Layer::seccomp) && !trial.at_start;
   order.victim = static_cast<std::uint32_t>(victims_.process());

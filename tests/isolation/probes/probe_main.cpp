@@ -43,7 +43,7 @@ int hold(std::string_view attempt) {
 int run() {
   LaunchSpec spec;
   if (!read_sealed_record(launch_spec_fd, spec)) return 70;
-  const ProbeOrder order = read_order(spec);
+  const AttemptOrder order = read_order(spec);
   const bool own_root = LayerSet(spec.supervisor_layers).has(Layer::mount_namespace);
   const std::string attempt(order.attempt);
   const std::string source(spec.mounts[0].source.view());

@@ -9,7 +9,7 @@
 
 namespace tenantd {
 
-struct ProbeOrder {
+struct AttemptOrder {
   std::string_view attempt;  // "<rule>.<name>"
   bool second_stage = false;
   std::uint32_t victim = 0;
@@ -22,7 +22,7 @@ struct ProbeOrder {
   std::uint64_t skipped_steps = 0;  // for the mutant jail: bits of JailStep
 };
 
-inline void write_order(const ProbeOrder& order, LaunchSpec& spec) {
+inline void write_order(const AttemptOrder& order, LaunchSpec& spec) {
   (void)spec.tenant.tenant_id.assign(order.attempt);
   spec.tenant.router.cache_enabled = order.second_stage ? 1 : 0;
   spec.tenant.max_routes = order.victim;
@@ -34,8 +34,8 @@ inline void write_order(const ProbeOrder& order, LaunchSpec& spec) {
   spec.tenant.max_storage_bytes = order.skipped_steps;
 }
 
-inline ProbeOrder read_order(const LaunchSpec& spec) {
-  ProbeOrder order;
+inline AttemptOrder read_order(const LaunchSpec& spec) {
+  AttemptOrder order;
   order.attempt = spec.tenant.tenant_id.view();
   order.second_stage = spec.tenant.router.cache_enabled != 0;
   order.victim = spec.tenant.max_routes;

@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 
 #include <cstring>
-#include <mutex>
 
 #include "shared/base/clock.h"
 #include "tests/unit/client/fake_server.h"
@@ -133,37 +132,6 @@ TEST_CASE("death in the middle of a route is a pause") {
     CHECK(reply->best.route == "echo:hello");
     CHECK(client.statistics().resends == 2);
     CHECK(client.statistics().reconnects == 2);
-  }
-}
-
-TEST_CASE("a request says how often it was sent to a worker that then died") {
-  for (const bool many : {false, true}) {
-    CAPTURE(many);
-    std::mutex mutex;
-    std::vector<std::uint16_t> flags;
-    FakeServer server([&](ServedAttachment& attachment, int number, const std::atomic<bool>& stop) {
-      if (!attachment.welcome()) return;
-      while (const auto request = attachment.next(stop)) {
-        {
-          const std::lock_guard lock(mutex);
-          flags.push_back(request->header.flags);
-        }
-        if (number < 3) return;  // dies
-        attachment.serve(*request);
-      }
-    });
-    Client client = connect(server, Transport::stream);
-    if (many) {
-      std::vector<RouteRequest> requests(1);
-      requests[0].text = "hello";
-      const auto replies = client.route_many(requests);
-      REQUIRE(replies);
-      CHECK(replies->front().has_value());
-    } else {
-      CHECK(client.route_text("hello").has_value());
-    }
-    const std::lock_guard lock(mutex);
-    CHECK(flags == std::vector<std::uint16_t>{0, 1, 2, 3});
   }
 }
 

@@ -102,7 +102,8 @@ TEST_CASE("another owner of the uid is found, in however many slices") {
 
 TEST_CASE("a run record is the supervisor's alone and names the worker") {
   const Directories here;
-  const RunRecord record{*TenantId::parse("acme"), 42, 7, "boot", 3, ::geteuid(), {}, {}, "print"};
+  const RunRecord record{
+      *TenantId::parse("acme"), 42, 7, "boot", 3, ::geteuid(), {}, {}, "print", {}};
   const std::string path = here.data + "/acme.record";
   std::ofstream(path) << encode_record(record);
   REQUIRE(::chmod(path.c_str(), 0600) == 0);

@@ -272,7 +272,7 @@ TEST_CASE("only what the rule table lets a client send to a worker is dispatched
 
 TEST_CASE("what may have killed the worker is not run again, and only that") {
   Bench bench;
-  for (const std::uint32_t suspect : {0U, 1U}) {
+  for (const std::uint16_t suspect : std::initializer_list<std::uint16_t>{0, 1}) {
     bench.services.settings.suspect = suspect;
     for (const std::uint16_t attempts : std::initializer_list<std::uint16_t>{0, 1, 15}) {
       CAPTURE(attempts);
