@@ -58,7 +58,7 @@ TEST_CASE("a header over the bound or with flags is refused before its payload")
   for (const bool oversized : {true, false}) {
     FrameHeader header;
     header.size = oversized ? max_frame_bytes + 1 : 4;
-    header.flags = oversized ? 0 : 1;
+    header.flags = oversized ? 0 : attempt_mask + 1;
     FrameReader reader;
     std::memcpy(reader.space().data(), &header, sizeof header);
     reader.received(sizeof header);

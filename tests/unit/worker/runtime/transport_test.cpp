@@ -29,7 +29,7 @@ std::vector<BadFrame> bad_frames() {
     return bytes;
   };
   std::vector<BadFrame> frames;
-  frames.push_back({"flags", with([](FrameHeader& h) { h.flags = 1; })});
+  frames.push_back({"flags", with([](FrameHeader& h) { h.flags = attempt_mask + 1; })});
   frames.push_back({"unknown type", with([](FrameHeader& h) { h.type = 9999; })});
   frames.push_back({"type 0", with([](FrameHeader& h) { h.type = 0; })});
   frames.push_back({"a server's type", with([](FrameHeader& h) { h.type = 17; })});
