@@ -9,7 +9,7 @@ namespace tenantd {
 namespace {
 
 // Its report, the two of its attempt, and none to spare for a flood.
-constexpr ProgramBounds bounds{.messages_per_second = 8, .log_lines_per_second = 1};
+constexpr ProgramBounds probe_bounds{.messages_per_second = 8, .log_lines_per_second = 1};
 
 // Our child, not reaped: the pid is still its own.
 void end_child(pid_t pid) noexcept {
@@ -43,8 +43,8 @@ Result<std::unique_ptr<ProbeRun>> ProbeRun::start(const ProbeServices& services,
   callbacks.on_line = [](std::string_view, std::uint64_t) {};
   callbacks.on_died = [self](const DeathCause& cause) { self->conclude(cause); };
   auto process = ProgramProcess::watch(services.loop, pid, std::move(launched->pidfd),
-                                       std::move(launched->link), std::move(launched->log), bounds,
-                                       std::move(callbacks));
+                                       std::move(launched->link), std::move(launched->log),
+                                       probe_bounds, std::move(callbacks));
   if (!process) {
     end_child(pid);
     services.reaper.reap(self->cgroup_);

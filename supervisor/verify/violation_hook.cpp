@@ -15,7 +15,7 @@
 namespace tenantd {
 namespace {
 
-constexpr ProgramBounds bounds{.messages_per_second = 1, .log_lines_per_second = 10};
+constexpr ProgramBounds hook_bounds{.messages_per_second = 1, .log_lines_per_second = 10};
 constexpr int exit_not_executed = 127;
 
 Status check_program(const std::string& path) {
@@ -127,8 +127,9 @@ Status ViolationHook::start(const Call& call) {
     note_(false, "on_violation says: " + std::string(line), tenant_);
   };
   callbacks.on_died = [this](const DeathCause& cause) { on_died(cause); };
-  auto process = ProgramProcess::watch(loop_, pid, std::move(child->pidfd), UniqueFd(),
-                                       std::move(pipe->read_end), bounds, std::move(callbacks));
+  auto process =
+      ProgramProcess::watch(loop_, pid, std::move(child->pidfd), UniqueFd(),
+                            std::move(pipe->read_end), hook_bounds, std::move(callbacks));
   if (!process) {
     (void)::kill(pid, SIGKILL);
     (void)reap_child(pid);
