@@ -18,7 +18,9 @@ Status check_header(const FrameHeader& header) {
   if (header.size > Connection::max_request_bytes) {
     return fail(ErrorCode::protocol_error, "the frame is longer than a request to control may be");
   }
-  if (header.flags != 0) return fail(ErrorCode::protocol_error, "unknown frame flags");
+  if ((header.flags & ~attempt_mask) != 0) {
+    return fail(ErrorCode::protocol_error, "unknown frame flags");
+  }
   if (header.request_id == 0) return fail(ErrorCode::protocol_error, "a request without an id");
   return {};
 }

@@ -168,6 +168,13 @@ Status remove_group(const std::string& directory) {
   return error;
 }
 
+void remove_empty_groups(const std::string& directory) {
+  for (const std::string& child : subdirectories(directory)) {
+    remove_empty_groups(directory + "/" + child);
+  }
+  (void)remove_group(directory);
+}
+
 Status fail_memory_in_use(std::uint64_t wanted_bytes, std::uint64_t used_bytes) {
   return fail(ErrorCode::resource_exhausted,
               "memory_max of " + std::to_string(wanted_bytes) + " bytes is below the " +

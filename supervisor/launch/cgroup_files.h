@@ -44,6 +44,9 @@ struct ControllerLayer {
 // rmdir(2); a missing group is a success. Errors: unavailable while a process or a child group is
 // left.
 [[nodiscard]] Status remove_group(const std::string& directory);
+// The group and all below it that hold no process; the others stay. A supervisor that was killed
+// while it made a group leaves it in some of the hierarchies only.
+void remove_empty_groups(const std::string& directory);
 // No such directory, or one without children.
 [[nodiscard]] bool has_no_children(const std::string& directory);
 

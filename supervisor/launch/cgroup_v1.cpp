@@ -154,9 +154,11 @@ class CgroupV1 final : public CgroupBackend {
   std::string root_directory() const override { return directory_of(leader(), ""); }
 
   void remove_root() override {
-    remove_everywhere("tenants");
-    remove_everywhere("probes");
-    remove_everywhere("control");
+    for (const auto& [controller, point] : mounts_.v1) {
+      for (const char* part : {"tenants", "probes", "control"}) {
+        remove_empty_groups(directory_of(controller, part));
+      }
+    }
     remove_everywhere("");
   }
 

@@ -167,9 +167,7 @@ class CgroupV2 final : public CgroupBackend {
   std::string root_directory() const override { return base_; }
 
   void remove_root() override {
-    (void)remove_group(base_ + "/control");
-    (void)remove_group(base_ + "/tenants");
-    (void)remove_group(base_ + "/probes");
+    for (const char* part : {"/tenants", "/probes", "/control"}) remove_empty_groups(base_ + part);
     // A root that was there before us has other children or is not ours to remove; an empty one of
     // our own making goes.
     if (made_root_) (void)remove_group(base_);

@@ -170,7 +170,7 @@ class Workers(Hostile):
         daemon.add_routes("globex", SAMPLE_ROUTES)
         info = daemon.tenant("acme")
         evil = b"\xff\xc3\x28\x1b[2J\x9b31m\xed\xa0\x80\r"
-        status = struct.pack("<8QII", *[(1 << 64) - 1] * 8, 1, 0) + evil.ljust(128, b"\0")
+        status = struct.pack("<9QII", *[(1 << 64) - 1] * 9, 1, 0) + evil.ljust(128, b"\0")
         log = stolen_descriptor(info["pid"], LOG_FD)
         os.write(log, evil + b"\n" + b"\xff" * 600 + b"\n")
         os.close(log)

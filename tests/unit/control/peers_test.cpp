@@ -64,7 +64,7 @@ TEST_CASE("malformed frames cost only their connection") {
   }
   SUBCASE("unknown flags") {
     const Operator peer = control.attach();
-    peer.send_header(0, number(MessageType::ping), 1, 1);
+    peer.send_header(0, number(MessageType::ping), 1, attempt_mask + 1);
     check_refused(control, peer);
   }
   SUBCASE("no request id") {
