@@ -94,6 +94,17 @@ EventInfo event_of(const Statement& row) {
   return event;
 }
 
+// Of a statement that is bound and not begun.
+Result<std::vector<EventInfo>> all_events(Statement& rows) {
+  std::vector<EventInfo> out;
+  for (;;) {
+    const auto row = rows.step();
+    if (!row) return fail(row.error());
+    if (!*row) return out;
+    out.push_back(event_of(rows));
+  }
+}
+
 }  // namespace
 
 Result<LedgerStore> LedgerStore::open(const std::string& path, LedgerLimits limits) {
@@ -175,14 +186,8 @@ Result<std::vector<EventInfo>> LedgerStore::read(std::string_view tenant, std::u
   rows.bind(1, std::int64_t{limit});
   if (one) rows.bind(2, tenant);
   if (follows) rows.bind(3, stored(std::min<std::uint64_t>(after_sequence, INT64_MAX)));
-  std::vector<EventInfo> out;
-  for (;;) {
-    const auto row = rows.step();
-    if (!row) return fail(row.error());
-    if (!*row) break;
-    out.push_back(event_of(rows));
-  }
-  if (!follows) std::reverse(out.begin(), out.end());
+  auto out = all_events(rows);
+  if (out && !follows) std::reverse(out->begin(), out->end());
   return out;
 }
 
@@ -191,14 +196,8 @@ Result<std::vector<EventInfo>> LedgerStore::verifications(std::string_view tenan
   Statement& rows = statements_[newest_verifications];
   rows.bind(1, std::int64_t{limit});
   rows.bind(2, tenant);
-  std::vector<EventInfo> out;
-  for (;;) {
-    const auto row = rows.step();
-    if (!row) return fail(row.error());
-    if (!*row) break;
-    out.push_back(event_of(rows));
-  }
-  std::reverse(out.begin(), out.end());
+  auto out = all_events(rows);
+  if (out) std::reverse(out->begin(), out->end());
   return out;
 }
 
