@@ -17,6 +17,7 @@
 #include "shared/contract/link.h"
 #include "shared/contract/model_file.h"
 #include "supervisor/config/encoder_reader.h"
+#include "supervisor/launch/owned_directory.h"
 
 namespace tenantd {
 namespace {
@@ -32,14 +33,7 @@ std::string model_path(const std::string& directory, const std::string& digest) 
 
 // A directory of the supervisor's own that tenants' uids may read.
 Status make_shared_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
-    return fail_errno("mkdir " + path, errno);
-  struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0) return fail_errno("lstat " + path, errno);
-  if (!S_ISDIR(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & 022) != 0) {
-    return fail(ErrorCode::permission_denied,
-                path + " must be a directory of the supervisor's own, not writable by others");
-  }
+  if (Status made = make_parent(path, 0755); !made) return made;
   if (::chmod(path.c_str(), 0755) != 0) return fail_errno("chmod " + path, errno);
   return {};
 }
