@@ -106,6 +106,14 @@ bool is_valid_utf8(std::string_view text) noexcept {
   return true;
 }
 
+bool is_printable(std::string_view text) noexcept {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) return false;
+  }
+  return is_valid_utf8(text);
+}
+
 void append_utf8(std::string& out, char32_t c) {
   const auto push = [&](char32_t byte) { out.push_back(static_cast<char>(byte)); };
   if (c < 0x80) {

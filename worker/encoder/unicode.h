@@ -14,6 +14,8 @@ namespace tenantd {
 [[nodiscard]] char32_t decode_utf8(std::string_view text, std::size_t& offset) noexcept;
 // False where decode_utf8 would meet a malformed sequence.
 [[nodiscard]] bool is_valid_utf8(std::string_view text) noexcept;
+// Valid, and without ASCII's control characters.
+[[nodiscard]] bool is_printable(std::string_view text) noexcept;
 void append_utf8(std::string& out, char32_t code_point);
 
 enum class CharClass : std::uint8_t {

@@ -11,14 +11,6 @@
 namespace tenantd {
 namespace {
 
-bool is_printable(std::string_view text) noexcept {
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) return false;
-  }
-  return is_valid_utf8(text);
-}
-
 bool remembers(const HandlerServices& services) noexcept {
   return services.settings.router.cache_enabled != 0 && services.caches != nullptr;
 }
