@@ -1,9 +1,10 @@
 // Whether to look at the ring for a while before sleeping.
 //
 // Runs in: worker, client library. A wake-up costs 11-13 µs each way on an idle CPU, so waiting
-// awake pays when the peer answers soon from another CPU; on the same CPU it only keeps the peer
-// from running. The peer's CPU is its own claim: a lie costs this side at most the budget, and long
-// gaps end spinning.
+// awake pays when the peer answers soon from another CPU: by spinning. On the same CPU that would
+// only keep the peer from running; there this side gives the CPU away and stays ready to run. The
+// peer's CPU is its own claim: a lie costs this side at most the budget, and long gaps end
+// spinning, vain yields yielding.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,34 @@ class AdaptiveSpin {
  private:
   std::uint64_t gap_ns_ = 0;
 };
+
+// Beside a peer on the same CPU that runs as soon as this side does not: whoever yields is neither
+// taken off the run queues nor put back and woken, which is most of what a round trip costs there,
+// and all the more where a side's queue is that of a nested control group.
+class AdaptiveYield {
+ public:
+  static constexpr int tries = 2;            // a scheduler may give the CPU back at once
+  static constexpr unsigned most_vain = 10;  // then one wait of 1,024 tries
+
+  // Whether to try it in this wait. Same answer until record() or skip().
+  [[nodiscard]] bool should_yield(std::uint32_t own_cpu, std::uint32_t peer_cpu) const noexcept {
+    return own_cpu == peer_cpu && skip_ == 0;
+  }
+  // A wait that did not yield.
+  void skip() noexcept { skip_ -= skip_ > 0 ? 1 : 0; }
+  // Whether there was something to do after at most `tries` yields.
+  void record(bool found) noexcept {
+    vain_ = found ? 0 : vain_ < most_vain ? vain_ + 1 : most_vain;
+    skip_ = found ? 0 : 1U << vain_;
+  }
+
+ private:
+  unsigned vain_ = 0;  // in a row
+  unsigned skip_ = 0;  // so many waits do without
+};
+
+// Gives the CPU to whoever else is ready to run on it (sched_yield(2)).
+void yield_cpu() noexcept;
 
 // The CPU the caller runs on (sched_getcpu: a read of the rseq area, no system call).
 [[nodiscard]] std::uint32_t current_cpu() noexcept;

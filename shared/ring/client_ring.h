@@ -43,8 +43,9 @@ class ClientRing {
   void publish() noexcept;
 
   // Returns when there may be a frame (with for_space: or room for one), or at `until_ns`
-  // (CLOCK_MONOTONIC), or at a signal. Spins first if that pays, then sleeps on the worker's futex
-  // word. It cannot see the worker's death: bound until_ns and look at the socket in between.
+  // (CLOCK_MONOTONIC), or at a signal. Spins or yields first if that pays, then sleeps on the
+  // worker's futex word. It cannot see the worker's death: bound until_ns and look at the socket in
+  // between.
   void wait(std::uint64_t until_ns, bool for_space = false) noexcept;
   // For tests and benchmarks: wait() sleeps at once when off.
   void set_spinning(bool on) noexcept { spinning_ = on; }
@@ -52,6 +53,7 @@ class ClientRing {
  private:
   ClientRing(RingMemory own, PeerRingMemory peer, UniqueFd doorbell) noexcept;
   [[nodiscard]] bool spin_until(std::uint64_t until_ns, std::uint64_t& now_ns) noexcept;
+  [[nodiscard]] bool yield_until_readable() noexcept;
   void ring_worker() noexcept;
 
   RingMemory own_;
@@ -59,6 +61,7 @@ class ClientRing {
   UniqueFd doorbell_;
   RingEndpoint endpoint_;
   AdaptiveSpin spin_;
+  AdaptiveYield yield_;
   bool spinning_ = true;
 };
 

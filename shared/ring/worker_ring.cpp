@@ -69,6 +69,22 @@ void WorkerRing::wake_up() noexcept {
   idle_since_ns_ = 0;
 }
 
+bool WorkerRing::yield_for_frames() noexcept {
+  const std::uint32_t cpu = current_cpu();
+  if (!yield_.should_yield(cpu, endpoint_.peer_cpu())) {
+    yield_.skip();
+    return false;
+  }
+  endpoint_.publish_own_cpu(cpu);
+  bool found = false;
+  for (int i = 0; i < AdaptiveYield::tries && !found; ++i) {
+    yield_cpu();
+    found = endpoint_.readable();
+  }
+  yield_.record(found);
+  return found;
+}
+
 bool WorkerRing::spin_for_frames(std::uint64_t& now_ns) noexcept {
   if (endpoint_.readable()) return true;
   const std::uint32_t cpu = current_cpu();

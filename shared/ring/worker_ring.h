@@ -57,6 +57,9 @@ class WorkerRing {
   // readable. For use before prepare_sleep, by a worker that has nothing else to do. now_ns becomes
   // what its clock said last (CLOCK_MONOTONIC), where it looked at one.
   [[nodiscard]] bool spin_for_frames(std::uint64_t& now_ns) noexcept;
+  // Yields to a client on the same CPU a few times if that pays; true when the ring became
+  // readable. Others may run meanwhile, for as long as the scheduler lets them.
+  [[nodiscard]] bool yield_for_frames() noexcept;
 
  private:
   WorkerRing(RingMemory own, PeerRingMemory peer, UniqueFd doorbell) noexcept;
@@ -67,6 +70,7 @@ class WorkerRing {
   UniqueFd doorbell_;
   RingEndpoint endpoint_;
   AdaptiveSpin spin_;
+  AdaptiveYield yield_;
   std::uint64_t idle_since_ns_ = 0;
 };
 

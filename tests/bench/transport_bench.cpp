@@ -101,7 +101,7 @@ void write_all(int fd, const std::byte* data, std::size_t size) {
         full = ring.try_push((*frame)->header, answer).value() == PushOutcome::full;
       }
       ring.publish();
-    } while (!full && ring.spin_for_frames(now_ns));
+    } while (!full && (ring.spin_for_frames(now_ns) || ring.yield_for_frames()));
     if (full) ::_exit(1);  // never: 64 answers fit
     if (ring.prepare_sleep(false) == SleepDecision::work) continue;
     std::array<pollfd, 2> items = {pollfd{doorbells.fd(), POLLIN, 0}, pollfd{life, POLLIN, 0}};

@@ -223,7 +223,11 @@ Turn Attachment::rest(bool input_exhausted) {
     reader_.release_if_empty();
     return Turn::sleeping;
   }
-  if (!commons_.others_wait && ring_->spin_for_frames(commons_.now_ns)) return Turn::more;
+  if (!commons_.others_wait) {
+    if (ring_->spin_for_frames(commons_.now_ns)) return Turn::more;
+    // Not where tenants share the worker: what ran meanwhile would count as this one's turn.
+    if (commons_.slice_end_ns == 0 && ring_->yield_for_frames()) return Turn::more;
+  }
   return ring_->prepare_sleep(false) == SleepDecision::work ? Turn::more : Turn::sleeping;
 }
 

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <deque>
 #include <random>
 #include <thread>
@@ -189,4 +190,23 @@ TEST_CASE("spinning pays only for short gaps and a peer on another CPU") {
   CHECK_FALSE(spin.should_spin(0, 1));
   for (int i = 0; i < 12; ++i) spin.record_gap(1'000);
   CHECK(spin.should_spin(0, 1));
+}
+
+TEST_CASE("yielding goes on while it pays, and is tried again ever more rarely after that") {
+  AdaptiveYield yield;
+  CHECK_FALSE(yield.should_yield(0, 1));
+  REQUIRE(yield.should_yield(1, 1));
+  yield.record(true);
+  CHECK(yield.should_yield(1, 1));
+  for (unsigned vain = 1; vain <= AdaptiveYield::most_vain + 2; ++vain) {
+    yield.record(false);
+    unsigned without = 0;
+    for (; !yield.should_yield(1, 1); ++without) yield.skip();
+    CHECK(without == 1U << std::min(vain, AdaptiveYield::most_vain));
+  }
+  yield.record(true);
+  yield.record(false);
+  yield.skip();
+  yield.skip();
+  CHECK(yield.should_yield(1, 1));
 }

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <array>
@@ -39,6 +40,15 @@ struct Pair {
   std::optional<DoorbellSet> doorbells;
 };
 
+// Of the calling thread, to the CPU that it runs on or a given one.
+int stay_on_one_cpu(int cpu = ::sched_getcpu()) {
+  cpu_set_t only;
+  CPU_ZERO(&only);
+  CPU_SET(static_cast<std::size_t>(cpu), &only);
+  CHECK(::sched_setaffinity(0, sizeof only, &only) == 0);
+  return cpu;
+}
+
 // Echoes until a frame with request id 0. Counts waits that ended by their bound.
 void echo_until_stopped(Pair& pair, std::atomic<int>& overslept) {
   FrameBuffer buffer;
@@ -54,7 +64,8 @@ void echo_until_stopped(Pair& pair, std::atomic<int>& overslept) {
         (void)pair.worker->try_push((*frame)->header, (*frame)->payload);
       }
       pair.worker->publish();
-    } while (pair.worker->prepare_sleep(false) == SleepDecision::work);
+    } while (pair.worker->yield_for_frames() ||
+             pair.worker->prepare_sleep(false) == SleepDecision::work);
     pollfd ready{pair.doorbells->fd(), POLLIN, 0};
     if (::poll(&ready, 1, 5000) == 0) ++overslept;
     if (!pair.doorbells->take(tokens).empty() && tokens[0] != 7) return;
@@ -98,6 +109,22 @@ TEST_CASE("no wake-up is lost in 200,000 round trips without spinning") {
   CHECK(round_trips(pair, trips, overslept) == trips);
   worker.join();
   CHECK(overslept == 0);
+}
+
+TEST_CASE("yielding to each other on one CPU changes nothing but the time") {
+  Pair pair;
+  std::atomic<int> overslept{0};
+  cpu_set_t before;
+  REQUIRE(::sched_getaffinity(0, sizeof before, &before) == 0);
+  const int cpu = stay_on_one_cpu();
+  std::thread worker([&] {
+    stay_on_one_cpu(cpu);
+    echo_until_stopped(pair, overslept);
+  });
+  CHECK(round_trips(pair, 100'000, overslept) == 100'000);
+  worker.join();
+  CHECK(overslept == 0);
+  CHECK(::sched_setaffinity(0, sizeof before, &before) == 0);
 }
 
 TEST_CASE("spinning changes nothing but the time") {
