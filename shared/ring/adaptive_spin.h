@@ -39,7 +39,8 @@ class AdaptiveSpin {
 class AdaptiveYield {
  public:
   static constexpr int tries = 2;            // a scheduler may give the CPU back at once
-  static constexpr unsigned most_vain = 10;  // then one wait of 1,024 tries
+  static constexpr unsigned borne_vain = 2;  // the scheduler's mood says nothing about the peer
+  static constexpr unsigned most_vain = 12;  // then one wait of 1,024 tries
 
   // Whether to try it in this wait. Same answer until record() or skip().
   [[nodiscard]] bool should_yield(std::uint32_t own_cpu, std::uint32_t peer_cpu) const noexcept {
@@ -50,7 +51,7 @@ class AdaptiveYield {
   // Whether there was something to do after at most `tries` yields.
   void record(bool found) noexcept {
     vain_ = found ? 0 : vain_ < most_vain ? vain_ + 1 : most_vain;
-    skip_ = found ? 0 : 1U << vain_;
+    skip_ = vain_ <= borne_vain ? 0 : 1U << (vain_ - borne_vain);
   }
 
  private:

@@ -2,7 +2,9 @@
 // what it is compared with.
 //
 // A request is a route with an embedding of 384 floats at a tenant without routes: 1,600 B there,
-// about 64 B back, a message as any client sends it, checked as any, with nothing to compute. Each
+// about 64 B back, a message as any client sends it, decoded and checked as any, with no route to
+// compare it with. "set" stores a cache entry in a request of the same size: the path without a
+// router's work, as a client takes it. A ping is the path without bytes. Each
 // round measures every subject once, in shuffled order; what counts is the ratio to the direct
 // socketpair of the same round.
 //
@@ -59,8 +61,10 @@ struct Options {
 
 class ClientPeer : public Peer {
  public:
-  ClientPeer(const Options& options, const std::string& tenant, Transport transport, bool ping)
-      : ping_(ping), vector_(dimension) {
+  enum class Operation { route, ping, set };
+  ClientPeer(const Options& options, const std::string& tenant, Transport transport,
+             Operation operation)
+      : operation_(operation), vector_(dimension) {
     ConnectOptions connect;
     connect.socket_path = options.socket;
     connect.transport = transport;
@@ -78,7 +82,8 @@ class ClientPeer : public Peer {
     requests_.assign(most_in_flight, request);
   }
   bool run(int depth) override {
-    if (ping_) return client_->ping().has_value();
+    if (operation_ == Operation::ping) return client_->ping().has_value();
+    if (operation_ == Operation::set) return client_->cache_set("key", entry_).has_value();
     if (depth == 1) return client_->route(requests_.front()).has_value();
     const auto answers =
         client_->route_many(std::span(requests_).first(static_cast<std::size_t>(depth)));
@@ -87,7 +92,11 @@ class ClientPeer : public Peer {
   }
 
  private:
-  bool ping_;
+  // With its header and the rest of the message: a request's 1,600 bytes.
+  static constexpr std::size_t entry_bytes = dimension * sizeof(float) + 24;
+
+  Operation operation_;
+  std::string entry_ = std::string(entry_bytes, 'x');
   std::vector<float> vector_;
   std::vector<RouteRequest> requests_;
   std::unique_ptr<Client> client_;
@@ -105,7 +114,11 @@ std::unique_ptr<Peer> make_peer(const std::string& subject, const Options& optio
   if (subject == "grpc") return make_grpc_peer({cpu, {}});
 #endif
   const Transport transport = subject.starts_with("stream") ? Transport::stream : Transport::ring;
-  return std::make_unique<ClientPeer>(options, tenant, transport, subject.ends_with("ping"));
+  using enum ClientPeer::Operation;
+  return std::make_unique<ClientPeer>(options, tenant, transport,
+                                      subject.ends_with("ping")  ? ping
+                                      : subject.ends_with("set") ? set
+                                                                 : route);
 }
 
 // Latency is a batch's: from its first byte to its last answer.
@@ -194,6 +207,7 @@ std::vector<Case> all_cases(const Options& options) {
   for (const int depth : {1, 16, 64}) cases.push_back({"grpc", depth, 1});
 #endif
   cases.push_back({"ring ping", 1, 1});
+  cases.push_back({"ring set", 1, 1});
   cases.push_back({"floor", 1, 1});
   if (!options.group.empty()) {
     cases.push_back({"floor in group", 1, 1});
