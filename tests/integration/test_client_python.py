@@ -201,6 +201,14 @@ class PythonClient(DaemonTest):
             first, second, third = router.route_many(texts)
             self.assertEqual([first, third], [router.route(texts[0]), router.route(texts[2])])
             self.assertEqual((second.code, second.tenant), ("invalid_argument", "acme-corp"))
+            rows = [array.array("f", [float(i == j) for j in range(4)]) for i in range(2)]
+            self.assertEqual(router.route_many(embeddings=rows, limit=2),
+                             [router.route(embedding=one, limit=2) for one in rows])
+            self.assertEqual(router.route_many(texts[::2], rows, routes=["billing"], explain=True),
+                             [router.route(text, one, routes=["billing"], explain=True)
+                              for text, one in zip(texts[::2], rows)])
+            for wrong_call in (lambda: router.route_many(texts, rows), router.route_many):
+                self.assertRaises(ValueError, wrong_call)
             ours = router.route("where is my invoice?", explain=True)
         theirs = daemon.ctl("query", "acme-corp", "where is my invoice?", as_json=True)
         self.assertEqual(ours.route, theirs["best"]["route"])

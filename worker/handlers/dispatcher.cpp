@@ -163,16 +163,21 @@ Dispatched Dispatcher::route_batch(const Call& call) {
   return Dispatched::answered;
 }
 
+EditJob Dispatcher::job_of(const Call& call) {
+  EditJob job;
+  job.attachment_id = call.attachment_id;
+  job.request_id = call.header.request_id;
+  job.deadline_ns = call.header.deadline_ns;
+  job.context = &call.context;
+  return job;
+}
+
 Dispatched Dispatcher::edit(const Call& call) {
   auto request = decode<RoutesEdit>(call.payload);
   if (!request) return fault(call, request.error());
   Status taken = check_edit(services_, *request);
   if (taken) {
-    EditJob job;
-    job.attachment_id = call.attachment_id;
-    job.request_id = call.header.request_id;
-    job.deadline_ns = call.header.deadline_ns;
-    job.context = &call.context;
+    EditJob job = job_of(call);
     job.edits = to_edits(std::move(*request));
     taken = submit_edit_(std::move(job));
     if (taken) return Dispatched::deferred;
@@ -185,11 +190,7 @@ Dispatched Dispatcher::trial(const Call& call) {
   if (!request) return fault(call, request.error());
   Status taken = check_trial(services_, *request);
   if (taken) {
-    EditJob job;
-    job.attachment_id = call.attachment_id;
-    job.request_id = call.header.request_id;
-    job.deadline_ns = call.header.deadline_ns;
-    job.context = &call.context;
+    EditJob job = job_of(call);
     job.trial = std::move(*request);
     taken = submit_edit_(std::move(job));
     if (taken) return Dispatched::deferred;

@@ -68,6 +68,8 @@ class Dispatcher {
     std::span<const std::byte> payload;
     std::vector<std::byte>& out;
   };
+  // Without what is to be done.
+  [[nodiscard]] static EditJob job_of(const Call& call);
   [[nodiscard]] Dispatched route(const Call& call);
   [[nodiscard]] Dispatched route_batch(const Call& call);
   [[nodiscard]] Dispatched edit(const Call& call);

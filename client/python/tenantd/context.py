@@ -139,18 +139,25 @@ class TenantContext:
                 check(code, self._error)
             return result_of(self._reply.contents)
 
-    def route_many(self, texts: Sequence[str],
-                   alternatives: int) -> List[Union[RouteResult, TenantError]]:
+    def route_many(self, texts: Sequence[Optional[str]], embeddings: Sequence[Optional[Embedding]],
+                   alternatives: int, explain: bool, timeout_s: Optional[float],
+                   wanted: Wanted) -> List[Union[RouteResult, TenantError]]:
         requests = (_abi.RouteRequest * len(texts))()
-        for request, text in zip(requests, texts):
-            fill_request(request, text, alternatives, False, None, None, None)
+        lent = [Floats() for _ in texts]
         items = ctypes.POINTER(_abi.BatchItem)()
-        with self._lock:
-            check(lib.tenantd_route_many(self._handle, requests, len(texts), byref(items),
-                                         byref(self._error)), self._error)
-            return [result_of(items[i].reply.contents) if items[i].code == 0 else
-                    TenantError(_abi.code_name(items[i].code), items[i].message.decode(),
-                                self.tenant_id) for i in range(len(texts))]
+        try:
+            for request, floats, text, embedding in zip(requests, lent, texts, embeddings):
+                fill_request(request, text, alternatives, explain, None, None, timeout_s, wanted)
+                floats.fill(request, embedding)
+            with self._lock:
+                check(lib.tenantd_route_many(self._handle, requests, len(texts), byref(items),
+                                             byref(self._error)), self._error)
+                return [result_of(items[i].reply.contents) if items[i].code == 0 else
+                        TenantError(_abi.code_name(items[i].code), items[i].message.decode(),
+                                    self.tenant_id) for i in range(len(texts))]
+        finally:
+            for floats in lent:
+                floats.release()
 
     def fetch(self, function: Callable[..., int], name: bytes, size: int,
               found: _abi.CacheValue) -> Optional[bytes]:
@@ -197,10 +204,21 @@ class Router:
         return self._context.route(text, embedding, alternatives, explain, user, department,
                                    timeout_s, wanted)
 
-    def route_many(self, texts: Sequence[str], *,
-                   alternatives: int = 3) -> List[Union[RouteResult, TenantError]]:
-        """Many at once, for the price of few wake-ups; an error in the place of each that failed."""
-        return self._context.route_many(texts, alternatives)
+    def route_many(self, texts: Optional[Sequence[Optional[str]]] = None,
+                   embeddings: Optional[Sequence[Optional[Embedding]]] = None, *,
+                   alternatives: int = 3, explain: bool = False, limit: int = 1,
+                   routes: Sequence[str] = (), tags: Sequence[str] = (),
+                   timeout_s: Optional[float] = None) -> List[Union[RouteResult, TenantError]]:
+        """Many at once, for the price of few wake-ups; an error in the place of each that failed. Texts,
+        embeddings (the rows of a two-dimensional array, for example), or as many of both. The rest is
+        route()'s, for all of them."""
+        given = [values for values in (texts, embeddings) if values is not None]
+        if len({len(values) for values in given}) != 1:
+            raise ValueError("give texts, embeddings, or as many of both")
+        nothing: List[None] = [None] * len(given[0])
+        return self._context.route_many(nothing if texts is None else texts,
+                                        nothing if embeddings is None else embeddings, alternatives,
+                                        explain, timeout_s, Wanted(limit, routes, tags))
 
 
 class Route:
