@@ -1,14 +1,17 @@
 """What many standard tenants cost the supervisor: start to serving, memory, the reload of one file.
 
-usage: pool_scale.py [--tenants N ...] [--rounds R]    (TENANTD_BUILD names the build)
+usage: pool_scale.py [--tenants N ...] [--rounds R] [--active A]    (TENANTD_BUILD names the build)
 
 Makes N files of standard tenants, starts tenantd and prints, for each N: from exec to READY, the
 supervisor's resident memory then, a list of all tenants, and from the rename of one changed file to
 its first effect, which is the line in the log that says it is in force.
+With --active then A of the tenants, spread evenly over all, get 50 routes and stay attached; ten rounds in
+which each of them asks once, one after another, and what supervisor and workers hold.
 Medians over R changes; the load of the machine is printed, because it decides what they are worth.
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
 import statistics
@@ -16,7 +19,8 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-from harness import Daemon  # noqa: E402
+from harness import Daemon, build_directory  # noqa: E402
+from pool_bench import ROOT, route_lines  # noqa: E402
 
 FILE = """\
 plan = "standard"
@@ -84,8 +88,40 @@ def listed_tenants(daemon):
     return sum(1 for one in done["tenants"] if not one["id"].startswith("tenantd-"))
 
 
-def measure(count, rounds):
-    daemon = Daemon(config="[log]\nlevel = \"info\"\n[pool]\nworkers = 2\n")
+def with_active(daemon, count, active):
+    """Attaches and uses some of the tenants, as one application with a pool of clients does."""
+    os.environ["TENANTD_LIBRARY"] = str(build_directory() / "client/libtenantd.so.0")
+    sys.path.insert(0, str(ROOT / "client/python"))
+    import tenantd  # pylint: disable=import-outside-toplevel
+    tenantd.configure(socket_path=str(daemon.socket_path))
+    names = [tenant_name(number * (count // active)) for number in range(active)]
+    for name in names:
+        daemon.ctl("routes", "import", name, "-", stdin=route_lines(50))
+    with contextlib.ExitStack() as attached:
+        started = time.perf_counter()
+        routers = []
+        for name in names:
+            attached.enter_context(tenantd.TenantContext(name))
+            routers.append(tenantd.Router())
+        attached_s = time.perf_counter() - started
+        times = []
+        for _ in range(10):
+            for router in routers:
+                start = time.perf_counter()
+                router.route("where is the invoice number 8")
+                times.append((time.perf_counter() - start) * 1e6)
+        times.sort()
+        everybody = daemon.ctl("tenant", "list", as_json=True, timeout_s=600)["tenants"]
+        workers = sorted({one["pid"] for one in everybody if one["id"].startswith("tenantd-")})
+        print(f"{active:>7} of them active: attached in {attached_s:.2f} s; a request p50 "
+              f"{times[len(times) // 2]:.0f} µs, p99 {times[len(times) * 99 // 100]:.0f} µs, longest {times[-1]:.0f} µs; "
+              f"supervisor {resident_mib(daemon.process.pid):.0f} MiB; workers "
+              f"{', '.join(f'{resident_mib(pid):.0f}' for pid in workers)} MiB; load {os.getloadavg()[0]:.2f}", flush=True)
+
+
+def measure(count, rounds, active):
+    daemon = Daemon(config="[log]\nlevel = \"info\"\n[pool]\nworkers = 2\n"
+                           "[hello]\nmax_per_second = 100000\nmax_per_second_per_uid = 100000\n")
     try:
         write_files(daemon, count)
         started = time.perf_counter()
@@ -106,6 +142,8 @@ def measure(count, rounds):
               f"({statistics.median(r[1] for r in reloads) * 1000:.2f} ms CPU); "
               f"log {len(daemon.log().splitlines())} lines; "
               f"load {os.getloadavg()[0]:.2f}", flush=True)
+        if active:
+            with_active(daemon, count, min(active, count))
     finally:
         daemon.close()
 
@@ -114,9 +152,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tenants", type=int, nargs="+", default=[10, 100_000])
     parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--active", type=int, default=0)
     options = parser.parse_args()
     for count in options.tenants:
-        measure(count, options.rounds)
+        measure(count, options.rounds, options.active)
 
 
 if __name__ == "__main__":
