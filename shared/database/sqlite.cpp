@@ -49,6 +49,8 @@ tl::unexpected<Error> failure_of(sqlite3* connection, int code) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return fail(ErrorCode::unavailable, "the database is in use by another process");
+    case SQLITE_INTERRUPT:
+      return fail(ErrorCode::resource_exhausted, "the database took too long for one statement");
     default:
       return fail(ErrorCode::internal, "database: " + detail);
   }
@@ -89,6 +91,7 @@ void Statement::bind(int index, std::span<const std::byte> blob) noexcept {
 }
 
 Result<bool> Statement::step() {
+  budget_->used = 0;
   const int code = bind_error_ != SQLITE_OK ? bind_error_ : sqlite3_step(statement_.get());
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) {
@@ -198,6 +201,7 @@ Status Database::lock_down() {
 }
 
 Status Database::execute(const char* sql) {
+  budget_->used = 0;
   const int code = sqlite3_exec(connection_.get(), sql, nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) return failure_of(connection_.get(), code);
   return {};
@@ -208,7 +212,16 @@ Result<Statement> Database::prepare(std::string_view sql) {
   const int code = sqlite3_prepare_v3(connection_.get(), sql.data(), static_cast<int>(sql.size()),
                                       SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
   if (code != SQLITE_OK) return failure_of(connection_.get(), code);
-  return Statement(connection_.get(), statement);
+  return Statement(connection_.get(), statement, budget_.get());
+}
+
+void Database::limit_steps(std::uint32_t hundred_thousands) {
+  budget_->most = hundred_thousands;
+  const auto judge = [](void* budget) noexcept {
+    auto& of = *static_cast<StepBudget*>(budget);
+    return ++of.used > of.most ? 1 : 0;
+  };
+  sqlite3_progress_handler(connection_.get(), 100'000, judge, budget_.get());
 }
 
 struct Database::Allowance {

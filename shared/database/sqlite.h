@@ -23,6 +23,13 @@ namespace tenantd {
 
 class Database;
 
+// How long a statement may run for one row, or to its end where it has none, in hundreds of
+// thousands of SQLite's virtual machine instructions.
+struct StepBudget {
+  std::uint32_t most = 0;  // 0: no bound
+  std::uint32_t used = 0;
+};
+
 // A prepared statement that is reset and unbound when its use ends.
 class Statement {
  public:
@@ -57,10 +64,11 @@ class Statement {
   struct Finalize {
     void operator()(sqlite3_stmt* statement) const noexcept;
   };
-  Statement(sqlite3* connection, sqlite3_stmt* statement) noexcept
-      : connection_(connection), statement_(statement) {}
+  Statement(sqlite3* connection, sqlite3_stmt* statement, StepBudget* budget) noexcept
+      : connection_(connection), budget_(budget), statement_(statement) {}
 
   sqlite3* connection_;
+  StepBudget* budget_;
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
   int bind_error_ = 0;
 };
@@ -87,6 +95,9 @@ class Database {
   [[nodiscard]] Result<std::int64_t> query_integer(std::string_view sql);
   // Page cap: 0 lifts it. A file that is larger already keeps its size and grows no more.
   [[nodiscard]] Status limit_size(std::uint64_t bytes);
+  // From now on a statement that takes more is interrupted: resource_exhausted. A hundred thousand
+  // instructions take about a millisecond (https://sqlite.org/c3ref/progress_handler.html).
+  void limit_steps(std::uint32_t hundred_thousands);
   // Rows changed by the last statement.
   [[nodiscard]] std::int64_t changes() const noexcept;
 
@@ -98,10 +109,13 @@ class Database {
   struct ForgetAllowance {
     void operator()(Allowance* allowance) const noexcept;
   };
-  explicit Database(sqlite3* connection) noexcept : connection_(connection) {}
+  explicit Database(sqlite3* connection)
+      : budget_(std::make_unique<StepBudget>()), connection_(connection) {}
   [[nodiscard]] Status lock_down();
 
-  std::unique_ptr<Allowance, ForgetAllowance> allowance_;  // used until the connection has ended
+  // Both are used until the connection has ended.
+  std::unique_ptr<Allowance, ForgetAllowance> allowance_;
+  std::unique_ptr<StepBudget> budget_;
   std::unique_ptr<sqlite3, Close> connection_;
 };
 

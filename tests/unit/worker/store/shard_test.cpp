@@ -183,6 +183,26 @@ TEST_CASE("the connection of a shard refuses what is no statement of its kind") 
   CHECK(file->database().prepare("SELECT count(*) FROM routes WHERE tenant_id = ?1"));
 }
 
+TEST_CASE("a statement that goes on and on is interrupted, and the connection goes on") {
+  const DataDirectory directory;
+  Database database = Database::open(directory.database(), Database::Mode::create).value();
+  const std::string numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n";
+  const std::string endless = numbers + ") SELECT count(*) FROM n";
+  const std::string rows = numbers + " LIMIT 100000) SELECT i FROM n";
+  database.limit_steps(5);
+  for (int i = 0; i < 2; ++i) {
+    const auto counted = database.query_integer(endless);
+    REQUIRE_FALSE(counted.has_value());
+    CHECK(counted.error().code == ErrorCode::resource_exhausted);
+    CHECK(database.execute(endless.c_str()).error().code == ErrorCode::resource_exhausted);
+  }
+  // Each row has a budget of its own: together they take more.
+  Statement statement = database.prepare(rows).value();
+  std::int64_t seen = 0;
+  while (statement.step().value()) seen = statement.integer(0);
+  CHECK(seen == 100'000);
+}
+
 TEST_CASE("a schema in which rows are told apart by less than the tenant is refused") {
   struct Breach {
     const char* sql;
