@@ -227,6 +227,7 @@ int run_attempt(const ProbeOrder& order, const LaunchSpec& spec) noexcept {
       return write_past_bound(spec, order.amount);
     case ProbeAttempt::new_file:
       return add_file();
+    case ProbeAttempt::rows:
     case ProbeAttempt::count:
       break;
   }

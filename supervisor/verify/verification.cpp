@@ -66,6 +66,7 @@ Verification::Verification(const VerificationServices& services, SharedFindings&
 
 Verification::~Verification() {
   run_.reset();
+  release_row_tenants();
   remove_probe_directory(services_.paths.state_dir, process_id_);
 }
 
@@ -89,7 +90,7 @@ void Verification::turn() {
   if (stage_ == Stage::report) return report(*process);
   if (stage_ == Stage::attempts && !try_next(*process)) return;
   stage_ = work(*process);
-  turn_soon();
+  if (stage_ != Stage::rows) turn_soon();
 }
 
 Verification::Stage Verification::work(const Tenant& process) {
@@ -113,7 +114,10 @@ Verification::Stage Verification::work(const Tenant& process) {
     case Stage::launch:
       return prepare_attempts(process);
     case Stage::attempts:
-      return next_row_ < findings_.size() ? Stage::attempts : Stage::report;
+      return next_row_ < findings_.size() ? Stage::attempts : Stage::plant;
+    case Stage::plant:
+      return begin_rows(process);
+    case Stage::rows:
     case Stage::report:
       break;
   }
@@ -250,7 +254,8 @@ void Verification::report(const Tenant& process) {
     const Finding finding = findings_[i].value_or(failed("it was not looked at"));
     record.check = row.check;
     record.outcome = finding.outcome;
-    record.inside = row.source == ProbeSource::attempt ? 1 : 0;
+    const bool inside = row.source == ProbeSource::attempt || row.source == ProbeSource::rows;
+    record.inside = inside ? 1 : 0;
     record.name.assign_truncated(row.name);
     record.evidence.assign_truncated(finding.evidence);
     report.probes.push_back(record);

@@ -5,6 +5,7 @@
 // change or go at any time: it is looked up in every turn.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -55,7 +56,17 @@ class Verification {
   [[nodiscard]] std::uint64_t next_generation() const noexcept { return generation_; }
 
  private:
-  enum class Stage : std::uint8_t { files, uids, posture, neighbours, launch, attempts, report };
+  enum class Stage : std::uint8_t {
+    files,
+    uids,
+    posture,
+    neighbours,
+    launch,
+    attempts,
+    plant,
+    rows,  // a process is on its way, and its end goes on
+    report
+  };
 
   void turn_soon();
   void turn();
@@ -72,12 +83,20 @@ class Verification {
   [[nodiscard]] Stage look_at_neighbours(const Tenant& process);
   void conclude_posture(const Tenant& process);
   [[nodiscard]] Stage prepare_attempts(const Tenant& process);
+  // What probe processes need on the host; once.
+  [[nodiscard]] Status prepare_probes(const Tenant& process);
   [[nodiscard]] Status listen_on_abstract_socket();
   // Of a pooled worker: what was found for another of its tenants a moment ago.
   void recall_attempts(const Tenant& process);
   // False: a process is on its way, and its end goes on.
   [[nodiscard]] bool try_next(const Tenant& process);
   void on_probe_end(std::size_t row, const std::optional<SharedPlace>& place, const ProbeEnd& end);
+  [[nodiscard]] Stage begin_rows(const Tenant& process);
+  [[nodiscard]] std::optional<std::string> no_rows_now(const Tenant& process) const;
+  [[nodiscard]] SharedPlace shard_place(const Tenant& process) const;
+  [[nodiscard]] Status run_rows(const Tenant& process);
+  void on_rows_end(const SharedPlace& place, const ProbeEnd& end);
+  void release_row_tenants();
   void report(const Tenant& process);
 
   const VerificationServices& services_;
@@ -98,7 +117,10 @@ class Verification {
   std::optional<TenantId> last_neighbour_;
   std::size_t next_row_ = 0;
   uid_t uid_ = 0;
+  bool prepared_ = false;
   ProbeTargets targets_;
+  std::uint32_t shard_ = 0;
+  std::array<std::optional<TenantId>, 2> row_tenants_;  // that the worker was told of
   UniqueFd abstract_listener_;
   std::unique_ptr<ProbeRun> run_;
   Idle idle_;  // a timer of 0 ms that starts itself again would get all its turns in one

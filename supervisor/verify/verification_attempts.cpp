@@ -29,26 +29,32 @@ Verification::Stage Verification::prepare_attempts(const Tenant& process) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     any = any || (rows[i].source == ProbeSource::attempt && wanted(rows[i]) && !findings_[i]);
   }
-  if (!any) return Stage::report;
+  if (!any) return Stage::plant;
+  if (Status ready = prepare_probes(process); !ready) {
+    find_all(ProbeSource::attempt, failed("could not be tried: " + ready.error().message));
+    return Stage::plant;
+  }
+  return Stage::attempts;
+}
+
+Status Verification::prepare_probes(const Tenant& process) {
+  if (prepared_) return {};
   const std::string& state = services_.paths.state_dir;
   const auto uid = uid_of(state, process, services_.uids);
-  Status ready;
-  if (!uid) ready = tl::unexpected(uid.error());
-  if (ready && !services_.uids.may_own(*uid)) {
-    ready = fail(ErrorCode::permission_denied, "its uid is none that a tenant may have");
+  if (!uid) return tl::unexpected(uid.error());
+  if (!services_.uids.may_own(*uid)) {
+    return fail(ErrorCode::permission_denied, "its uid is none that a tenant may have");
   }
-  if (ready) ready = make_probe_directory(state, process_id_, *uid, services_.uids.privileged());
+  Status ready = make_probe_directory(state, process_id_, *uid, services_.uids.privileged());
   if (ready) ready = listen_on_abstract_socket();
-  if (!ready) {
-    find_all(ProbeSource::attempt, failed("could not be tried: " + ready.error().message));
-    return Stage::report;
-  }
+  if (!ready) return ready;
   uid_ = *uid;
   targets_.other_tenant_file = foreign_database(services_.known, process, state);
   targets_.other_shard_file = foreign_shard(services_.known, process, state);
   targets_.host_file = services_.paths.jail_program;
   targets_.client_socket = services_.paths.run_dir + "/tenantd.sock";
-  return Stage::attempts;
+  prepared_ = true;
+  return {};
 }
 
 // Nobody accepts: that a connection waits in its queue is what a probe must not bring about.

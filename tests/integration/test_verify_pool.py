@@ -9,6 +9,9 @@ from test_pool import standard
 from test_verify import POSTURE, outcomes
 
 INSIDE_AGO = " s ago: "
+# Of two planted tenants that share a worker and a shard.
+PLANTED = {"database.rows_listed", "database.rows_read", "database.rows_routed", "database.row_existence",
+           "database.rows_removed", "database.error_texts", "cache.other_entry", "cache.other_statistics"}
 
 
 @unittest.skipUnless(IS_ROOT, "only root can give tenants uids of their own")
@@ -46,6 +49,9 @@ class VerifyPoolTest(DaemonTest):
         for probe in report["probes"]:
             if probe["inside"]:
                 self.assertIn(before["worker_id"], probe["evidence"])
+            if probe["name"] in PLANTED:
+                self.assertTrue(probe["evidence"].startswith("shard "), probe)
+        self.assertLessEqual(PLANTED, set(found))
         self.assertEqual(daemon.tenant("acme")["pid"], before["pid"])
         self.assertEqual(daemon.ctl("query", "acme", "where is my invoice", as_json=True)["best"]["route"], "billing")
         self.assertEqual(os.listdir(daemon.state_dir / "probes"), [])
@@ -121,6 +127,8 @@ class VerifyPoolTest(DaemonTest):
         for name in POSTURE:
             self.assertEqual(by_name[name]["outcome"], "not applicable", by_name[name])
             self.assertIn("no worker runs: tenantd-pool-0 is sleeping", by_name[name]["evidence"])
+        for name in PLANTED:
+            self.assertEqual(by_name[name]["outcome"], "not applicable", by_name[name])
         self.assertEqual(by_name["database.data_directory"]["evidence"], "there is no data yet")
         self.assertEqual(by_name["process.fork"]["outcome"], "passed")
         self.assertFalse((daemon.state_dir / "pool").exists())
