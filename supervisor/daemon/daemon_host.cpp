@@ -286,6 +286,10 @@ DaemonRecord Daemon::daemon_record() const {
   record.hellos_late = counters_.late;
   record.hellos_overload = counters_.overload;
   record.pending_removals = directory_.held_removals();
+  record.verifications = verified_.runs;
+  record.verifications_failed = verified_.failed;
+  record.isolation_violations = verified_.violations;
+  record.last_verification_ms = verified_.last_ms;
   record.pid = ::getpid();
   record.cgroup_mode = static_cast<std::uint32_t>(parts_.cgroups.mode());
   record.cgroup_writer.assign_truncated(parts_.cgroups.abilities().written_by);
@@ -317,6 +321,10 @@ Result<PostureRecord> Daemon::posture_of(const Tenant& tenant) const {
 
 void Daemon::on_verified(const VerifyReport& report, std::string_view why) {
   const auto failures = report.failures();
+  ++verified_.runs;
+  verified_.failed += failures.empty() ? 0 : 1;
+  verified_.violations += failures.size();
+  verified_.last_ms = wall_clock_ms();
   std::string detail =
       std::string(why) + ": " + std::to_string(report.count(ProbeOutcome::passed)) + " passed, " +
       std::to_string(failures.size()) + " failed, " +
