@@ -120,6 +120,12 @@ enum class RowVerdict : std::uint32_t {
 
 enum class RowSide : std::uint32_t { intruder = 0, owner = 1 };
 
+enum class RowPhase : std::uint32_t {
+  meet = 0,  // plants, tries all of it, and leaves what it planted
+  after =
+      1,  // the worker has forgotten both and read them anew: looks at what is stored, removes it
+};
+
 // The one that the probe program speaks.
 inline constexpr std::uint32_t row_protocol_version = 1;
 
@@ -128,11 +134,11 @@ struct RowTenant {
   static constexpr LinkKind kind = LinkKind::row_tenant;
   LinkHeader header{};
   RowSide side{};
-  std::uint32_t reserved = 0;
+  RowPhase phase{};
   FixedText<64> tenant_id{};
 };
 
-// Probe program → supervisor: one of each, between its two ProbeResults.
+// Probe program → supervisor, between its two ProbeResults: one of each that the phase is about.
 struct RowResult {
   static constexpr LinkKind kind = LinkKind::row_result;
   LinkHeader header{};

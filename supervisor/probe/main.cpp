@@ -44,6 +44,7 @@ bool receive_row_tenants(const ProbeOrder& order, probe::RowTenants& tenants) {
         one.header.generation != order.header.generation || !one.tenant_id.valid()) {
       return false;
     }
+    tenants.phase = one.phase;
     if (one.side == RowSide::owner) tenants.owner_id = one.tenant_id;
     (one.side == RowSide::owner ? tenants.owner : tenants.intruder) =
         std::move(received->descriptor);

@@ -17,12 +17,13 @@ struct RowTenants {
   UniqueFd intruder;
   UniqueFd owner;
   FixedText<64> owner_id{};
+  RowPhase phase = RowPhase::meet;
   std::uint64_t nonce = 0;  // makes what is planted unlike anything that was there before
 };
 
 using TellRow = std::function<void(RowProbe probe, RowVerdict verdict, const std::string& text)>;
 
-// Tells each of the probes once, and leaves nothing behind.
+// Tells each of the phase's probes once. The second phase leaves nothing behind.
 void run_row_probes(RowTenants tenants, const TellRow& tell);
 
 }  // namespace tenantd::probe

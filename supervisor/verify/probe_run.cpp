@@ -69,6 +69,7 @@ void ProbeRun::give(ProbeOrder order, RowConnections rows) {
   for (std::size_t side = 0; side < rows.sockets.size(); ++side) {
     auto one = make_link_message<RowTenant>(cgroup_.generation);
     one.side = static_cast<RowSide>(side);
+    one.phase = rows.phase;
     if (rows.ids[side]) (void)one.tenant_id.assign(rows.ids[side]->view());
     (void)process_->send(one, std::move(rows.sockets[side]));
   }

@@ -26,6 +26,7 @@ struct ProbeServices {
 struct RowConnections {
   std::array<std::optional<TenantId>, 2> ids;
   std::array<UniqueFd, 2> sockets;
+  RowPhase phase = RowPhase::meet;
 };
 
 class ProbeRun {

@@ -94,8 +94,9 @@ class Verification {
   [[nodiscard]] Stage begin_rows(const Tenant& process);
   [[nodiscard]] std::optional<std::string> no_rows_now(const Tenant& process) const;
   [[nodiscard]] SharedPlace shard_place(const Tenant& process) const;
-  [[nodiscard]] Status run_rows(const Tenant& process);
+  [[nodiscard]] Status run_rows(const Tenant& process, RowPhase phase);
   void on_rows_end(const SharedPlace& place, const ProbeEnd& end);
+  void conclude_rows(const SharedPlace& place, const ProbeEnd* after);
   void release_row_tenants();
   void report(const Tenant& process);
 
@@ -120,6 +121,8 @@ class Verification {
   bool prepared_ = false;
   ProbeTargets targets_;
   std::uint32_t shard_ = 0;
+  std::uint64_t nonce_ = 0;      // of what is planted
+  std::optional<ProbeEnd> met_;  // the end of the planted tenants' first phase
   std::array<std::optional<TenantId>, 2> row_tenants_;  // that the worker was told of
   UniqueFd abstract_listener_;
   std::unique_ptr<ProbeRun> run_;

@@ -32,6 +32,12 @@ std::optional<std::string> Verification::no_rows_now(const Tenant& process) cons
 
 Verification::Stage Verification::begin_rows(const Tenant& process) {
   const auto rows = probe_rows();
+  if (met_) {
+    const SharedPlace place = shard_place(process);
+    if (!no_rows_now(process) && run_rows(process, RowPhase::after)) return Stage::rows;
+    conclude_rows(place, nullptr);
+    return Stage::report;
+  }
   shard_ = services_.known.pooled.find(tenant_) != nullptr
                ? services_.known.pool_workers.shard_of_tenant(tenant_)
                : first_of(shards_of(process));
@@ -47,7 +53,9 @@ Verification::Stage Verification::begin_rows(const Tenant& process) {
     any = any || !findings_[i];
   }
   if (!any) return Stage::report;
-  if (Status begun = run_rows(process); !begun) {
+  nonce_ = random_number();
+  if (Status begun = run_rows(process, RowPhase::meet); !begun) {
+    release_row_tenants();
     find_all(ProbeSource::rows, failed("could not be tried: " + begun.error().message));
     return Stage::report;
   }
@@ -58,16 +66,17 @@ SharedPlace Verification::shard_place(const Tenant& process) const {
   return {"shard " + shard_directory_name(shard_) + " of " + process.id.str(), process.generation};
 }
 
-Status Verification::run_rows(const Tenant& process) {
+Status Verification::run_rows(const Tenant& process, RowPhase phase) {
   ProbeRow any;
   any.attempt = ProbeAttempt::rows;
   if (Status ready = prepare_probes(process); !ready) return ready;
   ProbeLaunch launch =
       make_probe_launch(any, services_.workforce.request_for(process_id_, *process.config, uid_),
                         services_.paths, generation_, targets_);
-  launch.order.amount = random_number();
+  launch.order.amount = nonce_;
   const std::uint32_t shards = process.config->pool->shard_count;
   RowConnections connections;
+  connections.phase = phase;
   live_pid_ = process.worker->pid();
   for (const RowSide side : {RowSide::intruder, RowSide::owner}) {
     const auto at = static_cast<std::size_t>(side);
@@ -88,22 +97,42 @@ Status Verification::run_rows(const Tenant& process) {
 }
 
 void Verification::on_rows_end(const SharedPlace& place, const ProbeEnd& end) {
+  release_row_tenants();
+  run_.reset();
+  if (!met_ && end.error) {  // it came to its end: the second phase follows
+    met_ = end;
+    stage_ = Stage::plant;
+  } else {
+    const bool second = met_.has_value();
+    if (!second) met_ = end;
+    conclude_rows(place, second ? &end : nullptr);
+    stage_ = Stage::report;
+  }
+  turn_soon();
+}
+
+// What is stored is as it was said to be, or it is not: the second phase has the last word.
+void Verification::conclude_rows(const SharedPlace& place, const ProbeEnd* after) {
   const Tenant* const process = process_of(services_.known, tenant_);
   const bool same = process != nullptr && process->worker && process->worker->pid() == live_pid_ &&
                     process->phase == Phase::running && !has_ended(live_pid_);
   for (std::size_t i = 0; i < findings_.size(); ++i) {
-    if (probe_rows()[i].source != ProbeSource::rows) continue;
-    Finding finding = judge_row(probe_rows()[i], end);
+    const ProbeRow& row = probe_rows()[i];
+    if (row.source != ProbeSource::rows) continue;
+    Finding finding = judge_row(row, *met_);
+    const bool stored = row.row == RowProbe::rows_listed || row.row == RowProbe::rows_removed;
+    if (stored && finding.outcome == ProbeOutcome::passed && met_->error) {
+      Finding then = after == nullptr ? failed("inconclusive: what is stored was not looked at")
+                                      : judge_row(row, *after);
+      if (then.outcome == ProbeOutcome::passed) then.evidence = finding.evidence + "; stored so";
+      finding = std::move(then);
+    }
     if (finding.outcome == ProbeOutcome::failed && !same) {
       finding = {ProbeOutcome::not_applicable, "its worker ended meanwhile"};
     }
     shared_.keep(place, i, finding, monotonic_ms());
     find(i, SharedFindings::said_of(place, std::move(finding)));
   }
-  release_row_tenants();
-  run_.reset();
-  stage_ = Stage::report;
-  turn_soon();
 }
 
 void Verification::release_row_tenants() {
