@@ -1,10 +1,13 @@
 """The isolation verifier on standard tenants, which share pooled workers."""
 
+import contextlib
 import json
 import os
+import sqlite3
+import subprocess
 import unittest
 
-from harness import SAMPLE_ROUTES, DaemonTest, IS_ROOT, wait_until
+from harness import SAMPLE_ROUTES, DaemonTest, IS_ROOT, programs_directory, wait_until
 from test_pool import standard
 from test_verify import POSTURE, outcomes
 
@@ -88,6 +91,48 @@ class VerifyPoolTest(DaemonTest):
         daemon.wait_state("tenantd-pool-0", "running")
         again = self.verify(daemon, "globex", "--check", "process")
         self.assertFalse([p for p in again["probes"] if INSIDE_AGO in p["evidence"]])
+
+    def stored(self, daemon):
+        """What tenantd's own tenants have in the shards; only while no worker holds them."""
+        found = {"tenants": 0, "routes": 0, "utterances": 0}
+        for path in (daemon.state_dir / "pool").glob("*/*/routes.db"):
+            if path.stat().st_size == 0:
+                continue
+            with contextlib.closing(sqlite3.connect(path)) as database:
+                for table in found:
+                    query = f"SELECT count(*) FROM {table} WHERE tenant_id LIKE 'tenantd-%'"
+                    found[table] += database.execute(query).fetchone()[0]
+        return found
+
+    def test_what_was_planted_is_removed_and_the_tenants_own_stays(self):
+        daemon = self.pool()
+        daemon.add_routes("acme", SAMPLE_ROUTES)
+        before = daemon.ctl("routes", "export", "acme").stdout
+        self.verify(daemon, "acme")
+        self.assertEqual(daemon.ctl("routes", "export", "acme").stdout, before)
+        counted = daemon.ctl("status", as_json=True)["daemon"]
+        self.assertEqual((counted["verifications"], counted["verifications_failed"],
+                          counted["isolation_violations"]), (1, 0, 0))
+        self.assertGreater(counted["last_verification_ms"], 0)
+        self.assertIn("isolation: 1 verifications, 0 failed", daemon.ctl("status").stdout)
+        self.assertEqual(daemon.stop(), 0)
+        self.assertEqual(self.stored(daemon), {"tenants": 2, "routes": 0, "utterances": 0})
+
+    def test_what_an_interrupted_run_left_is_removed_by_the_next_one(self):
+        daemon = self.pool()
+        daemon.add_routes("acme", SAMPLE_ROUTES)
+        asked = subprocess.Popen([str(programs_directory() / "tenantctl"), "--socket", daemon.socket_path, "verify",
+                                  "acme", "--check", "cache"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(asked.wait)
+        self.addCleanup(asked.kill)
+        wait_until((daemon.state_dir / "probes").exists, "a verification that tries", interval_s=0.001)
+        daemon.kill()
+        asked.kill()
+        daemon.start()
+        daemon.wait_state("tenantd-pool-0", "running")
+        self.verify(daemon, "acme")
+        self.assertEqual(daemon.stop(), 0)
+        self.assertEqual(self.stored(daemon), {"tenants": 2, "routes": 0, "utterances": 0})
 
     def test_files_that_others_could_reach_are_found(self):
         daemon = self.pool()
