@@ -125,7 +125,9 @@ class VerifyPoolTest(DaemonTest):
                                   "acme", "--check", "cache"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(asked.wait)
         self.addCleanup(asked.kill)
-        wait_until((daemon.state_dir / "probes").exists, "a verification that tries", interval_s=0.001)
+        logs = lambda: (daemon.state_dir / "pool").glob("*/*/routes.db-wal")
+        wait_until(lambda: any(b"the matter of text" in log.read_bytes() for log in logs()),
+                   "planted routes on disk", interval_s=0.001)
         daemon.kill()
         asked.kill()
         daemon.start()
