@@ -137,6 +137,10 @@ AdminDaemon daemon_of(const DaemonRecord& record) {
   daemon.cgroup_writer = record.cgroup_writer.view();
   daemon.missing_confinement = layer_list(record.missing_layers);
   daemon.pending_removals = record.pending_removals;
+  daemon.verifications = record.verifications;
+  daemon.verifications_failed = record.verifications_failed;
+  daemon.isolation_violations = record.isolation_violations;
+  daemon.last_verification_ms = record.last_verification_ms;
   daemon.warning = record.warning.view();
   daemon.hellos = record.hellos;
   daemon.hellos_accepted = record.hellos_accepted;

@@ -104,6 +104,11 @@ struct DaemonRecord {
   std::uint64_t hellos_late = 0;
   std::uint64_t hellos_overload = 0;
   std::uint64_t pending_removals = 0;  // > 0: `tenantctl reload --confirm-removal` is awaited
+  // Of the isolation verifier, since the supervisor's start.
+  std::uint64_t verifications = 0;
+  std::uint64_t verifications_failed = 0;
+  std::uint64_t isolation_violations = 0;  // probes that failed in them
+  std::int64_t last_verification_ms = 0;   // UTC since the epoch; 0: none yet
   std::int32_t pid = 0;
   std::uint32_t cgroup_mode = 0;  // 0 none, 1 v1, 2 hybrid, 3 v2
   std::uint32_t privileged = 0;

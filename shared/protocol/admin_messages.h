@@ -297,6 +297,11 @@ struct AdminDaemon {
   std::uint64_t hellos_overload = 0;
   std::string cgroup_writer;                   // "libcgroup", "direct writes: <why>"
   std::vector<std::string> bonus_confinement;  // beyond what is required, as the kernel has it
+  // Of the isolation verifier, since the supervisor's start.
+  std::uint64_t verifications = 0;
+  std::uint64_t verifications_failed = 0;
+  std::uint64_t isolation_violations = 0;  // probes that failed in them
+  std::int64_t last_verification_ms = 0;   // UTC since the epoch; 0: none yet
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -319,6 +324,10 @@ struct AdminDaemon {
     visit("hellos_overload", self.hellos_overload);
     visit("bonus_confinement", self.bonus_confinement, Bound{16});
     visit("cgroup_writer", self.cgroup_writer, Bound{96});
+    visit("verifications", self.verifications);
+    visit("verifications_failed", self.verifications_failed);
+    visit("isolation_violations", self.isolation_violations);
+    visit("last_verification_ms", self.last_verification_ms);
   }
 };
 

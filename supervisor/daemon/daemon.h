@@ -120,6 +120,13 @@ class Daemon final : public TenantHost, public AttachTargets {
   ControlProcess control_;
   Verifier verifier_;
   ViolationHook violation_hook_;
+  struct VerifiedSums {
+    std::uint64_t runs = 0;
+    std::uint64_t failed = 0;
+    std::uint64_t violations = 0;
+    std::int64_t last_ms = 0;  // UTC
+  };
+  VerifiedSums verified_;
   TenantDirectory directory_;
   std::unique_ptr<Listener> clients_;
   std::unique_ptr<Registration> registration_;

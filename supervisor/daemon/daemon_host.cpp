@@ -79,7 +79,9 @@ void Daemon::set_alarm(std::uint64_t at_ms) {
 Result<std::unique_ptr<Worker>> Daemon::start_worker(const TenantId& tenant,
                                                      const TenantConfig& config,
                                                      std::uint64_t generation) {
-  const std::string data = data_directory_path(parts_.paths.state_dir, tenant);
+  const std::string& state = parts_.paths.state_dir;
+  const std::string data =
+      config.pool ? pool_directory_path(state, tenant) : data_directory_path(state, tenant);
   const bool is_new = ::access(data.c_str(), F_OK) != 0;
   auto worker = workforce_.start(tenant, config, generation);
   if (worker && is_new) verifier_.onboard(tenant);
@@ -284,6 +286,10 @@ DaemonRecord Daemon::daemon_record() const {
   record.hellos_late = counters_.late;
   record.hellos_overload = counters_.overload;
   record.pending_removals = directory_.held_removals();
+  record.verifications = verified_.runs;
+  record.verifications_failed = verified_.failed;
+  record.isolation_violations = verified_.violations;
+  record.last_verification_ms = verified_.last_ms;
   record.pid = ::getpid();
   record.cgroup_mode = static_cast<std::uint32_t>(parts_.cgroups.mode());
   record.cgroup_writer.assign_truncated(parts_.cgroups.abilities().written_by);
@@ -315,6 +321,10 @@ Result<PostureRecord> Daemon::posture_of(const Tenant& tenant) const {
 
 void Daemon::on_verified(const VerifyReport& report, std::string_view why) {
   const auto failures = report.failures();
+  ++verified_.runs;
+  verified_.failed += failures.empty() ? 0 : 1;
+  verified_.violations += failures.size();
+  verified_.last_ms = wall_clock_ms();
   std::string detail =
       std::string(why) + ": " + std::to_string(report.count(ProbeOutcome::passed)) + " passed, " +
       std::to_string(failures.size()) + " failed, " +

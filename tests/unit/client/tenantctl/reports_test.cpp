@@ -103,6 +103,10 @@ AdminDaemon weakened_daemon() {
   daemon.bonus_confinement = {"landlock: truncating files", "landlock: TCP bind and connect"};
   daemon.pending_removals = 12;
   daemon.warning = "the tenants directory is unreadable";
+  daemon.verifications = 12;
+  daemon.verifications_failed = 1;
+  daemon.isolation_violations = 3;
+  daemon.last_verification_ms = 1'790'000'000'000;
   return daemon;
 }
 

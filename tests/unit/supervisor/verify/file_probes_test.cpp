@@ -86,16 +86,16 @@ TEST_CASE("more files than are looked at have not passed") {
 
 TEST_CASE("another owner of the uid is found, in however many slices") {
   const Directories here;
-  UidScan alone(here.parent, "acme", own_uids());
+  UidScan alone(here.parent, here.parent + "/acme", own_uids());
   CHECK(alone.step());
   CHECK(alone.finding().outcome == ProbeOutcome::passed);
   REQUIRE(::mkdir((here.parent + "/globex").c_str(), 0700) == 0);
-  UidScan shared(here.parent, "acme", own_uids());
+  UidScan shared(here.parent, here.parent + "/acme", own_uids());
   while (!shared.step()) {
   }
   CHECK(shared.finding().outcome == ProbeOutcome::failed);
   CHECK(shared.finding().evidence.find("globex") != std::string::npos);
-  UidScan gone(here.parent, "initech", own_uids());
+  UidScan gone(here.parent, here.parent + "/initech", own_uids());
   CHECK(gone.step());
   CHECK(gone.finding().outcome == ProbeOutcome::failed);
 }
@@ -117,4 +117,48 @@ TEST_CASE("a run record is the supervisor's alone and names the worker") {
   CHECK(probe_run_record(path, 42, 3).outcome == ProbeOutcome::failed);
   std::ofstream(path) << "nonsense";
   CHECK(probe_run_record(path, 42, 3).outcome == ProbeOutcome::failed);
+}
+
+TEST_CASE("a pooled worker's directory holds its shards alone") {
+  const Directories here;
+  ShardSet shards;
+  shards.add(7);
+  shards.add(12);
+  const auto outcome = [&] { return probe_shards(here.data, shards).outcome; };
+  const std::string seven = here.data + "/007";
+  const std::string other = here.data + "/013";
+  REQUIRE(::mkdir(seven.c_str(), 0700) == 0);
+  CHECK(outcome() == ProbeOutcome::failed);  // one is missing
+  REQUIRE(::mkdir((here.data + "/012").c_str(), 0700) == 0);
+  (void)here.file("running", 0600);
+  (void)here.file("007/routes.db", 0600);
+  CHECK(outcome() == ProbeOutcome::passed);
+  REQUIRE(::mkdir(other.c_str(), 0700) == 0);
+  CHECK(outcome() == ProbeOutcome::failed);
+  REQUIRE(::rmdir(other.c_str()) == 0);
+  REQUIRE(::chmod(seven.c_str(), 0750) == 0);
+  CHECK(outcome() == ProbeOutcome::failed);
+  REQUIRE(::chmod(seven.c_str(), 0700) == 0);
+  REQUIRE(::chmod((seven + "/routes.db").c_str(), 0640) == 0);
+  CHECK(outcome() == ProbeOutcome::failed);
+  REQUIRE(::chmod((seven + "/routes.db").c_str(), 0600) == 0);
+  std::filesystem::create_symlink("/etc/passwd", seven + "/link");
+  CHECK(outcome() == ProbeOutcome::failed);
+  std::filesystem::remove(seven + "/link");
+  CHECK(outcome() == ProbeOutcome::passed);
+  CHECK(probe_shards(here.parent + "/gone", shards).outcome == ProbeOutcome::failed);
+}
+
+TEST_CASE("a uid from beside the tenants' directories must own none of them") {
+  const Directories here;
+  const std::string pool = here.base + "/pool";
+  REQUIRE(::mkdir(pool.c_str(), 0700) == 0);
+  UidScan shared(here.parent, pool, own_uids());
+  while (!shared.step()) {
+  }
+  CHECK(shared.finding().outcome == ProbeOutcome::failed);  // acme's, here
+  UidScan alone(here.base + "/gone", pool, own_uids());
+  while (!alone.step()) {
+  }
+  CHECK(alone.finding().outcome == ProbeOutcome::passed);
 }
