@@ -30,6 +30,11 @@ struct PhysicalConfig {
   std::string address;              // "10.77.0.2/30"
   std::string gateway;              // "10.77.0.1"
   std::vector<std::string> egress;  // "tcp 203.0.113.0/24:443"
+  // No keys: the paths that the names above stand for, filled in once they have been checked.
+  std::string storage_root;
+  std::string program_path;
+  std::string on_start_path;
+  std::string on_stop_path;
 };
 
 // Of tenantd.toml.
@@ -47,6 +52,9 @@ struct PhysicalHostConfig {
 // Null: there is none of that name.
 [[nodiscard]] const NamedPath* find_named_path(const std::vector<NamedPath>& paths,
                                                const std::string& name);
+
+// Fills in the paths of `wanted`; a name that is not listed gives an empty one.
+void resolve_paths(PhysicalConfig& wanted, const PhysicalHostConfig& host);
 
 // The rows of both sections.
 void add_physical_tenant_fields(std::vector<FieldSpec>& rows);

@@ -121,4 +121,15 @@ const NamedPath* find_named_path(const std::vector<NamedPath>& paths, const std:
   return found == paths.end() ? nullptr : &*found;
 }
 
+void resolve_paths(PhysicalConfig& wanted, const PhysicalHostConfig& host) {
+  const auto path_of = [](const std::vector<NamedPath>& paths, const std::string& name) {
+    const NamedPath* const found = find_named_path(paths, name);
+    return found == nullptr ? std::string() : found->path;
+  };
+  wanted.storage_root = path_of(host.storage_roots, wanted.storage);
+  wanted.program_path = path_of(host.programs, wanted.program);
+  wanted.on_start_path = path_of(host.hooks, wanted.on_start);
+  wanted.on_stop_path = path_of(host.hooks, wanted.on_stop);
+}
+
 }  // namespace tenantd
