@@ -122,8 +122,9 @@ Status HookRunner::start(HookCall call) {
   texts.insert(texts.end(), call.arguments.begin(), call.arguments.end());
   std::vector<std::string> variables = {
       "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-      "TENANTD_TENANT=" + call.tenant, "TENANTD_EVENT=" + call.event};
+      "TENANTD_TENANT=" + call.tenant};
   if (call.generation > 0) {
+    variables.push_back("TENANTD_EVENT=" + call.event);
     variables.push_back("TENANTD_GENERATION=" + std::to_string(call.generation));
   }
   const auto arguments = pointers(texts);
