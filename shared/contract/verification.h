@@ -73,6 +73,7 @@ enum class ProbeAttempt : std::uint32_t {
   descriptors,        // opens `amount` descriptors
   file_size,          // writes at offset `amount` of its first data file
   new_file,           // adds a file to /data
+  other_shard_file,   // opens `path`, a database of another pooled worker
   count,
 };
 

@@ -19,6 +19,7 @@ struct Stops {
 };
 constexpr std::array stops = {
     Stops{ProbeAttempt::other_tenant_file, {ENOENT, EACCES, EPERM}},
+    Stops{ProbeAttempt::other_shard_file, {ENOENT, EACCES, EPERM}},
     Stops{ProbeAttempt::host_file, {ENOENT, EACCES, EPERM}},
     Stops{ProbeAttempt::other_memory, {ESRCH, EPERM, ENOSYS}},
     Stops{ProbeAttempt::shared_memory, {ENOENT, EACCES, EPERM}},

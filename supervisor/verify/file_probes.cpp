@@ -7,15 +7,21 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "shared/os/fd.h"
 #include "shared/os/process.h"
+#include "supervisor/launch/data_place.h"
 
 namespace tenantd {
 namespace {
 
 constexpr mode_t others = 077;
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const noexcept { (void)::closedir(directory); }
+};
 
 std::string octal(mode_t mode) {
   std::array<char, 8> text{};
@@ -82,6 +88,34 @@ Finding probe_data_files(const std::string& path) {
   return passed(std::to_string(count) + " entries, nothing for group and others");
 }
 
+Finding probe_shards(const std::string& path, const ShardSet& shards) {
+  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
+  struct stat owner {};
+  if (!directory || ::fstat(::dirfd(directory.get()), &owner) != 0) return failed(errno_text(path));
+  std::uint32_t found = 0;
+  while (const dirent* const entry = ::readdir(directory.get())) {
+    const std::string name(entry->d_name);
+    struct stat info {};
+    if (name == "." || name == ".." || name == running_file_name) continue;
+    const auto number = static_cast<std::uint32_t>(std::strtoul(name.c_str(), nullptr, 10));
+    if (shard_directory_name(number) != name || !shards.has(number)) {
+      return failed(name.substr(0, 64) + " is none of its shards");
+    }
+    if (::fstatat(::dirfd(directory.get()), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISDIR(info.st_mode) || info.st_uid != owner.st_uid || (info.st_mode & 07777) != 0700) {
+      return failed(name + " is no directory of its own with mode 0700");
+    }
+    const Finding files = probe_data_files(path + "/" + name);
+    if (files.outcome != ProbeOutcome::passed) return failed(name + ": " + files.evidence);
+    ++found;
+  }
+  if (found != shards.count()) {
+    return failed("it has " + std::to_string(shards.count()) + " shards, and " +
+                  std::to_string(found) + " are there");
+  }
+  return passed(std::to_string(found) + " shards, no other's, mode 0700");
+}
+
 Finding probe_run_record(const std::string& path, pid_t pid, std::uint64_t generation) {
   struct stat info {};
   struct stat above {};
@@ -105,39 +139,60 @@ Finding probe_run_record(const std::string& path, pid_t pid, std::uint64_t gener
   return passed("mode " + octal(info.st_mode) + ", process " + std::to_string(pid));
 }
 
-UidScan::UidScan(std::string parent, std::string tenant, const UidAllocator& uids)
-    : tenant_(std::move(tenant)), directory_(::opendir(parent.c_str())) {
+Finding probe_storage_root(const std::string& directory, const std::string& root) {
+  if (root.empty()) return {ProbeOutcome::not_promised, "its file names no storage root"};
+  if (directory.substr(0, directory.rfind('/')) != root) {
+    return failed("its data is in " + directory + ", not in " + root);
+  }
+  const Status usable = check_storage_root(root, "/etc/fstab");
+  return usable ? passed("in " + root) : failed(usable.error().message);
+}
+
+UidScan::UidScan(std::vector<std::string> parents, const std::string& directory,
+                 const UidAllocator& uids)
+    : parents_(std::move(parents)), own_(directory.substr(directory.rfind('/') + 1)) {
   struct stat info {};
-  if (directory_ == nullptr ||
-      ::fstatat(::dirfd(directory_.get()), tenant_.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
-    directory_.reset();
-    finding_ = failed(errno_text(parent));
+  if (::lstat(directory.c_str(), &info) != 0) {
+    (void)conclude(failed(errno_text(directory)));
     return;
   }
   uid_ = info.st_uid;
   if (uid_ == uids.control_uid() && uids.privileged()) {
-    directory_.reset();
-    finding_ = failed("uid " + std::to_string(uid_) + " is control's");
+    (void)conclude(failed("uid " + std::to_string(uid_) + " is control's"));
   }
 }
 
 bool UidScan::conclude(Finding finding) {
   directory_.reset();
+  concluded_ = true;
   finding_ = std::move(finding);
   return true;
 }
 
+bool UidScan::open_next() {
+  while (!parents_.empty()) {
+    const std::string parent = std::move(parents_.back());
+    parents_.pop_back();
+    directory_.reset(::opendir(parent.c_str()));
+    if (directory_ != nullptr) return true;
+    // A host without a tenant that has a process of its own, or a root, has no such folder.
+    if (errno != ENOENT) return !conclude(failed(errno_text(parent)));
+  }
+  return !conclude(passed("uid " + std::to_string(uid_) + ", owner of none of " +
+                          std::to_string(seen_) + " others"));
+}
+
 bool UidScan::step() {
-  if (directory_ == nullptr) return true;
-  for (std::size_t i = 0; i < max_entries; ++i) {
+  for (std::size_t i = 0; i < max_entries && !concluded_; ++i) {
+    if (directory_ == nullptr && !open_next()) break;
     const dirent* const entry = ::readdir(directory_.get());
     if (entry == nullptr) {
-      return conclude(passed("uid " + std::to_string(uid_) + ", owner of none of " +
-                             std::to_string(seen_) + " others"));
+      directory_.reset();
+      continue;
     }
     const std::string name(entry->d_name);
     struct stat info {};
-    if (name == "." || name == ".." || name == tenant_) continue;
+    if (name == "." || name == ".." || name == own_) continue;
     ++seen_;
     if (::fstatat(::dirfd(directory_.get()), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
       continue;
@@ -146,7 +201,7 @@ bool UidScan::step() {
       return conclude(failed("uid " + std::to_string(uid_) + " also owns " + name));
     }
   }
-  return false;
+  return concluded_;
 }
 
 }  // namespace tenantd

@@ -19,23 +19,33 @@ constexpr LayerSet by(std::initializer_list<Layer> list) {
   return layers;
 }
 
-// Whoever has a process of its own. Nothing of a pooled tenant's own can be launched or looked at
-// this way: its rows name the pool's workers once there are any.
-constexpr std::uint8_t own_process =
-    level_bit(IsolationLevel::process) | level_bit(IsolationLevel::physical);
+// Of a process: the tenant's own, or the pooled worker that has the tenant's shard.
+constexpr std::uint8_t every_level = level_bit(IsolationLevel::logical) |
+                                     level_bit(IsolationLevel::process) |
+                                     level_bit(IsolationLevel::physical);
+// Of tenants that share a process.
+constexpr std::uint8_t pooled = level_bit(IsolationLevel::logical);
+
+// Of tenants that have parts of the host to themselves.
+constexpr std::uint8_t physical = level_bit(IsolationLevel::physical);
+
+constexpr ProbeRow only_at(std::uint8_t levels, ProbeRow row) {
+  row.levels = levels;
+  return row;
+}
 
 constexpr ProbeRow file(std::string_view name, IsolationCheck check, FileProbe probe,
                         std::initializer_list<Layer> layers, std::string_view mechanism) {
-  return {name, check, files, probe, {}, {}, by(layers), own_process, mechanism};
+  return {name, check, files, probe, {}, {}, by(layers), every_level, mechanism};
 }
 constexpr ProbeRow live(std::string_view name, IsolationCheck check,
                         std::array<std::string_view, 4> facts, std::initializer_list<Layer> layers,
                         std::string_view mechanism) {
-  return {name, check, posture, {}, facts, {}, by(layers), own_process, mechanism};
+  return {name, check, posture, {}, facts, {}, by(layers), every_level, mechanism};
 }
 constexpr ProbeRow tried(std::string_view name, IsolationCheck check, ProbeAttempt one,
                          std::initializer_list<Layer> layers, std::string_view mechanism) {
-  return {name, check, attempt, {}, {}, one, by(layers), own_process, mechanism};
+  return {name, check, attempt, {}, {}, one, by(layers), every_level, mechanism};
 }
 
 constexpr std::array rows = {
@@ -43,6 +53,11 @@ constexpr std::array rows = {
          "a directory of the tenant's uid with mode 0700, below one of the supervisor's"),
     file("database.data_files", database, FileProbe::data_files, {},
          "regular files of the tenant's uid, no links, nothing for group and others"),
+    only_at(physical, file("database.storage_root", database, FileProbe::storage_root, {},
+                           "the data is in the storage root that the file names, which nobody else "
+                           "may write")),
+    only_at(pooled, file("database.shards", database, FileProbe::shards, {},
+                         "a pooled worker's directory holds its own shards and no other's")),
     file("database.unique_uid", database, FileProbe::unique_uid, {own_uid},
          "no other tenant's directory and not control has its uid"),
     live("database.mount_namespace", database, {"ns_mnt"}, {mount_namespace},
@@ -51,6 +66,9 @@ constexpr std::array rows = {
          "a root that holds the tenant's own directory alone"),
     tried("database.other_tenant", database, ProbeAttempt::other_tenant_file,
           {mount_namespace, own_uid, landlock}, "opens another tenant's database by its path"),
+    only_at(pooled,
+            tried("database.other_shard", database, ProbeAttempt::other_shard_file,
+                  {mount_namespace, landlock}, "opens another pooled worker's shard by its path")),
     tried("database.host_file", database, ProbeAttempt::host_file, {mount_namespace, landlock},
           "opens a file of the host that everybody may read"),
 

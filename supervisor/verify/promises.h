@@ -19,7 +19,14 @@ namespace tenantd {
 enum class ProbeSource : std::uint8_t { files, posture, attempt };
 
 // Of ProbeSource::files.
-enum class FileProbe : std::uint8_t { data_directory, data_files, unique_uid, run_record };
+enum class FileProbe : std::uint8_t {
+  data_directory,
+  data_files,
+  storage_root,
+  shards,
+  unique_uid,
+  run_record
+};
 
 struct ProbeRow {
   std::string_view name;
@@ -38,6 +45,11 @@ struct ProbeRow {
 
 [[nodiscard]] constexpr std::uint8_t level_bit(IsolationLevel level) noexcept {
   return static_cast<std::uint8_t>(1U << static_cast<unsigned>(level));
+}
+
+// The row's promise is one that this level makes: the others' are not spoken of.
+[[nodiscard]] constexpr bool is_promised_at(const ProbeRow& row, std::uint8_t level) noexcept {
+  return (row.levels & level) != 0;
 }
 
 [[nodiscard]] std::span<const ProbeRow> probe_rows() noexcept;

@@ -54,7 +54,7 @@ class CustomWorker(PlatinumTest):
 
     def test_it_is_confined_as_every_worker(self):
         daemon = self.running_example()
-        posture = daemon.ctl("tenant", "posture", "acme", check=False)
+        posture = daemon.ctl("posture", "acme", check=False)
         self.assertEqual(posture.returncode, 0, posture.stdout + posture.stderr)
         report = json.loads(daemon.ctl("--json", "verify", "acme", check=False).stdout)
         self.assertEqual(report["failures"], [])

@@ -149,6 +149,42 @@ TEST_CASE("what the physical level gives belongs to it, and names what tenantd.t
   CHECK(premium.error()[0].message.find("belongs to isolation level") != std::string::npos);
 }
 
+TEST_CASE("a name of tenantd.toml that stands for another path is a change of the file's meaning") {
+  const std::string text =
+      "plan = \"platinum\"\n[physical]\nstorage = \"fast\"\nprogram = \"own\"\non_stop = \"end\"\n";
+  const auto offered = [&](const std::string& root, const std::string& program,
+                           const std::string& hook) {
+    const auto daemon = parse_daemon("[physical]\nstorage_roots = { fast = \"" + root +
+                                     "\" }\nprograms = { own = \"" + program +
+                                     "\" }\nhooks = { end = \"" + hook + "\" }\n");
+    REQUIRE_MESSAGE(daemon.has_value(), problems(daemon));
+    const auto config = parse_tenant(text, *daemon);
+    REQUIRE_MESSAGE(config.has_value(), problems(config));
+    return *config;
+  };
+  const TenantConfig before = offered("/mnt/a", "/opt/a", "/opt/hook");
+  CHECK(before.physical.storage_root == "/mnt/a");
+  CHECK(before.physical.program_path == "/opt/a");
+  CHECK(before.physical.on_stop_path == "/opt/hook");
+  CHECK(before.physical.on_start_path.empty());
+  CHECK_FALSE(diff(before, offered("/mnt/a", "/opt/a", "/opt/hook")).any);
+  CHECK(diff(before, offered("/mnt/b", "/opt/a", "/opt/hook")).needs_new_worker);
+  CHECK(diff(before, offered("/mnt/a", "/opt/b", "/opt/hook")).needs_new_worker);
+  const ConfigChange hook = diff(before, offered("/mnt/a", "/opt/a", "/opt/other"));
+  CHECK(hook.any);
+  CHECK_FALSE(hook.needs_new_worker);
+}
+
+TEST_CASE("the example of a platinum tenant is valid beside what its host adds") {
+  const auto folder = source_root() / "configs/platinum";
+  const auto daemon = parse_daemon(read_text(folder / "tenantd-part.toml"));
+  REQUIRE_MESSAGE(daemon.has_value(), problems(daemon));
+  const auto config = parse_tenant(read_text(folder / "initech.toml"), *daemon, "initech");
+  REQUIRE_MESSAGE(config.has_value(), problems(config));
+  CHECK(config->isolation_level == IsolationLevel::physical);
+  CHECK(config->not_enforced.empty());
+}
+
 TEST_CASE("a host without pooled workers refuses standard tenants with the reason") {
   const std::string text = "plan = \"standard\"\n";
   auto daemon = parse_daemon("[pool]\nworkers = 0\n");
