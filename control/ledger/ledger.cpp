@@ -39,6 +39,8 @@ std::string_view event_type_name(EventType type) noexcept {
       return "isolation_verified";
     case EventType::isolation_violated:
       return "isolation_violated";
+    case EventType::hook_failed:
+      return "hook_failed";
   }
   return "unknown";
 }

@@ -160,6 +160,7 @@ enum class EventType : std::uint32_t {
   isolation_verified = 14,
   isolation_violated = 15,
   tenant_suspected = 16,  // a pooled worker died while it ran its request
+  hook_failed = 17,       // on_start, on_stop or on_violation
 };
 
 struct Event {

@@ -25,6 +25,15 @@ ConfigChange diff(const TenantConfig& old, const TenantConfig& now) {
     change.any = true;
     change.needs_new_worker = true;
   }
+  // Other paths by the same names, when tenantd.toml has changed.
+  const PhysicalConfig& before = old.physical;
+  const PhysicalConfig& after = now.physical;
+  if (before.storage_root != after.storage_root || before.program_path != after.program_path) {
+    change.any = true;
+    change.needs_new_worker = true;
+  }
+  change.any |= before.on_start_path != after.on_start_path ||
+                before.on_stop_path != after.on_stop_path;
   // The defaults of accepted keys can change with tenantd.toml alone.
   change.any |= old.not_enforced != now.not_enforced;
   return change;

@@ -14,6 +14,7 @@
 #include "shared/contract/shards.h"
 #include "supervisor/config/diagnostics.h"
 #include "supervisor/config/field_spec.h"
+#include "supervisor/config/physical_config.h"
 #include "supervisor/config/uid_range.h"
 
 namespace tenantd {
@@ -122,6 +123,7 @@ struct DaemonConfig {
   CgroupConfig cgroup;
   WorkerConfig worker;
   PoolConfig pool;
+  PhysicalHostConfig physical;
   HelloConfig hello;
   VerifyConfig verify;
   std::vector<EncoderConfig> encoders;

@@ -242,6 +242,7 @@ std::span<const FieldSpec> daemon_fields() {
     add_policies(all);
     add_host(all);
     add_pool(all);
+    add_physical_daemon_fields(all);
     return all;
   }();
   return rows;

@@ -43,6 +43,7 @@ enum class ValueType : std::uint8_t {
   io_list,         // at most max tables, see io_fields()
   device,          // "8:0"
   encoder_tables,  // at most max tables [encoders.NAME], see encoder_fields()
+  path_table,      // at most max absolute paths by name
 };
 
 enum class Enforcement : std::uint8_t {
@@ -70,10 +71,17 @@ struct EncoderConfig {
   friend bool operator==(const EncoderConfig&, const EncoderConfig&) = default;
 };
 
+// A path of the host that its owner gives a name.
+struct NamedPath {
+  std::string name;
+  std::string path;
+  friend bool operator==(const NamedPath&, const NamedPath&) = default;
+};
+
 using ConfigValue =
     std::variant<bool, std::uint64_t, double, std::string, Money, std::vector<std::string>,
                  std::vector<std::uint32_t>, std::vector<Sha256Digest>, std::vector<IoLimit>,
-                 std::vector<EncoderConfig>>;
+                 std::vector<EncoderConfig>, std::vector<NamedPath>>;
 
 struct FieldSpec {
   std::string_view section{};  // empty: the top of the file
@@ -97,8 +105,8 @@ struct FieldSpec {
   // it. `store` runs only for a value that was read by this row.
   void (*store)(void* config, ConfigValue&& value) = nullptr;
   bool (*same)(const void* a, const void* b) = nullptr;
-  // Appends the value, the same text for the same value in every run. Null for lists and money,
-  // which no new_worker row holds.
+  // Appends the value, the same text for the same value in every run. Null for money and lists but
+  // those of texts: no new_worker row holds them.
   void (*print)(const void* config, std::string& text) = nullptr;
 
   // "router.threshold"
@@ -128,13 +136,15 @@ void store_value(T& target, ConfigValue&& value) {
 }
 
 template <class T>
-concept PrintableValue =
-    std::is_integral_v<T> || std::is_enum_v<T> || std::is_same_v<T, std::string>;
+concept PrintableValue = std::is_integral_v<T> || std::is_enum_v<T> ||
+    std::is_same_v<T, std::string> || std::is_same_v<T, std::vector<std::string>>;
 
 template <PrintableValue T>
 void print_value(const T& value, std::string& text) {
   if constexpr (std::is_same_v<T, std::string>) {
     text += value;
+  } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+    for (const std::string& one : value) text += one + '\n';  // no text holds control characters
   } else {
     text += std::to_string(static_cast<std::uint64_t>(value));
   }

@@ -4,7 +4,6 @@ namespace tenantd {
 namespace {
 
 constexpr auto refused = Combination::refused;
-constexpr auto unsupported = Combination::unsupported;
 constexpr auto runs = Combination::runs;
 
 // In the order of Plan.
@@ -19,8 +18,8 @@ constexpr std::array<PlanRow, 3> rows = {{
      "a sandboxed worker of its own"},
     {Plan::platinum,
      IsolationLevel::physical,
-     {refused, unsupported, unsupported},
-     "processors and machines of its own"},
+     {refused, runs, runs},
+     "processors, memory, disks and networks of its own"},
 }};
 
 }  // namespace

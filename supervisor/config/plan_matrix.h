@@ -18,8 +18,7 @@ inline constexpr std::array<std::string_view, 3> isolation_level_names = {"logic
                                                                           "physical"};
 
 enum class Combination : std::uint8_t {
-  refused,      // the plan does not include it
-  unsupported,  // valid, but this version cannot run it: the tenant is refused
+  refused,  // the plan does not include it
   runs,
 };
 

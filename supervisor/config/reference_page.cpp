@@ -115,8 +115,6 @@ std::string_view combination_text(Combination combination) {
   switch (combination) {
     case Combination::refused:
       return "not offered";
-    case Combination::unsupported:
-      return "valid, not in this version";
     case Combination::runs:
       return "runs";
   }
@@ -124,9 +122,7 @@ std::string_view combination_text(Combination combination) {
 }
 
 void append_matrix(std::string& out) {
-  out +=
-      "\n## Plans\n\nWhich isolation level goes with which plan, and the plans' defaults. A tenant"
-      " whose combination\nis not in this version is refused with that reason.\n\n";
+  out += "\n## Plans\n\nWhich isolation level goes with which plan, and the plans' defaults.\n\n";
   out += "| plan | logical | process | physical | what it is |\n|---|---|---|---|---|\n";
   for (const PlanRow& row : plan_matrix()) {
     out += "| " + std::string(plan_name(row.plan)) + " |";

@@ -190,6 +190,22 @@ Result<struct stat> check_secure_file(int directory_fd, const std::string& direc
   return status;
 }
 
+Status check_secure_program(const std::string& path, uid_t daemon_uid) {
+  if (!is_clean_absolute_path(path) || path == "/") {
+    return refuse(ErrorCode::invalid_argument, path, "is not an absolute path without . and ..");
+  }
+  const std::size_t slash = path.rfind('/');
+  const std::string above = slash == 0 ? "/" : path.substr(0, slash);
+  const auto directory = open_secure_directory(above, daemon_uid);
+  if (!directory) return tl::unexpected(directory.error());
+  const auto info = check_secure_file(directory->get(), above, path.substr(slash + 1), daemon_uid);
+  if (!info) return tl::unexpected(info.error());
+  if ((info->st_mode & 0111) == 0) {
+    return refuse(ErrorCode::permission_denied, path, "is not executable", "chmod +x " + path);
+  }
+  return {};
+}
+
 Result<std::string> read_secure_file(const std::string& path, uid_t daemon_uid) {
   if (!is_clean_absolute_path(path) || path == "/") {
     return refuse(ErrorCode::invalid_argument, path, "is not an absolute path without . and ..");

@@ -33,7 +33,10 @@ inline constexpr std::size_t max_config_bytes = 256 * 1024;
 // Status of such a file, which is not opened. Errors: those of its place, owner and mode.
 [[nodiscard]] Result<struct stat> check_secure_file(int directory_fd, const std::string& directory,
                                                     const std::string& name, uid_t daemon_uid);
-// Both in one.
+// Good if the program at this absolute path can be executed and nobody but root and tenantd's user
+// could have written it.
+[[nodiscard]] Status check_secure_program(const std::string& path, uid_t daemon_uid);
+// The directory and the file in one.
 [[nodiscard]] Result<std::string> read_secure_file(const std::string& path, uid_t daemon_uid);
 
 }  // namespace tenantd

@@ -1,5 +1,6 @@
 #include "supervisor/config/tenant_checks.h"
 
+#include "supervisor/config/physical_checks.h"
 #include "supervisor/config/reserved_id.h"
 
 namespace tenantd {
@@ -41,13 +42,6 @@ void check_plan(const TenantConfig& config, const PlacedFields& fields, const Da
                       "look at [pool] of tenantd.toml", ErrorCode::unsupported);
       return;
     }
-    case Combination::unsupported:
-      diagnostics.add(
-          place, field, pair + " cannot be run by this version",
-          "this version runs plan \"standard\" with isolation level \"logical\" and plan "
-          "\"premium\" with \"process\"",
-          ErrorCode::unsupported);
-      return;
     case Combination::refused:
       diagnostics.add(place, field, pair + " is not offered",
                       "the plan's level is " +
@@ -192,6 +186,7 @@ void check_tenant(const TenantConfig& config, const PlacedFields& fields, const 
   check_devices(config, fields, diagnostics);
   check_ceilings(config, fields, daemon.ceilings, diagnostics);
   check_encoder(config, fields, daemon, diagnostics);
+  check_physical(config, fields, daemon, diagnostics);
 }
 
 }  // namespace tenantd

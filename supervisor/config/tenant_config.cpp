@@ -87,6 +87,7 @@ Checked<TenantConfig> parse_tenant_config(std::string_view text, const std::stri
   for (const PreparedEncoder& encoder : daemon.prepared_encoders) {
     if (encoder.name == config.router.encoder) config.router.encoder = encoder.id;
   }
+  resolve_paths(config.physical, daemon.physical);
   config.id = file_id.str();
   if (config.name.empty()) config.name = config.id;
   sort_unique(config.access.users);

@@ -18,6 +18,7 @@
 #include "supervisor/config/account_resolver.h"
 #include "supervisor/config/diagnostics.h"
 #include "supervisor/config/field_spec.h"
+#include "supervisor/config/physical_config.h"
 #include "supervisor/config/plan_matrix.h"
 
 namespace tenantd {
@@ -121,6 +122,7 @@ struct TenantConfig {
   SecurityConfig security;
   DatabaseConfig database;
   IntegrationConfig integrations;
+  PhysicalConfig physical;
   std::optional<PoolShare> pool;  // no key: of tenantd's own pooled workers only
   // Keys the file sets that this version does not enforce, in the table's order.
   std::vector<std::string> not_enforced;

@@ -305,12 +305,13 @@ void add_unenforced(Rows& rows) {
 
 Rows build_rows() {
   Rows rows;
-  rows.reserve(64);
+  rows.reserve(80);
   add_top(rows);
   add_router(rows);
   add_resources(rows);
   add_access(rows);
   add_limits(rows);
+  add_physical_tenant_fields(rows);
   add_unenforced(rows);
   return rows;
 }

@@ -6,6 +6,7 @@
 
 #include "supervisor/config/encoder_reader.h"
 #include "supervisor/config/list_reader.h"
+#include "supervisor/config/path_table_reader.h"
 
 namespace tenantd {
 namespace {
@@ -71,6 +72,9 @@ class ValueReader {
         return node_.kind == Kind::text ? read_text() : wrong_type();
       case ValueType::encoder_tables:
         return node_.kind == Kind::table ? read_encoders(row_, node_, field_, context_)
+                                         : wrong_type();
+      case ValueType::path_table:
+        return node_.kind == Kind::table ? read_path_table(row_, node_, field_, context_)
                                          : wrong_type();
       default:
         return node_.kind == Kind::list ? read_list(row_, node_, field_, context_) : wrong_type();
@@ -269,6 +273,8 @@ std::string expectation(const FieldSpec& row) {
       return "a device such as \"8:0\"";
     case ValueType::encoder_tables:
       return most + "tables `[encoders.NAME]`";
+    case ValueType::path_table:
+      return "a table of " + most + "names with absolute paths";
   }
   return "a value";
 }

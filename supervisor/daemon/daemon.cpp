@@ -19,6 +19,12 @@ UidAllocator uids_of(const DaemonParts& parts) {
           parts.launcher.host().privileged};
 }
 
+// Of all tenants' hooks together: of those that are stopped at once, too.
+constexpr HookLimits tenant_hook_limits{
+    .max_running = 4, .max_waiting = 256, .max_waiting_per_tenant = 4};
+// For the hooks of workers that an orderly stop has ended.
+constexpr std::uint64_t hooks_at_stop_ms = 10'000;
+
 OperatorRules operators_of(const DaemonParts& parts) {
   OperatorRules rules;
   rules.daemon_uid = ::geteuid();
@@ -64,11 +70,14 @@ Daemon::Daemon(DaemonParts parts)
       verifier_(
           verification_services(), parts_.config,
           [this](const VerifyReport& report, std::string_view why) { on_verified(report, why); }),
-      violation_hook_(parts_.loop,
+      violation_hook_(parts_.loop, HookLimits{},
                       [this](bool problem, const std::string& message, std::string_view tenant) {
-                        parts_.log.write(problem ? LogLevel::warn : LogLevel::info, message,
-                                         {.tenant = tenant});
+                        on_hook(problem, message, tenant);
                       }),
+      hooks_(parts_.loop, tenant_hook_limits,
+             [this](bool problem, const std::string& message, std::string_view tenant) {
+               on_hook(problem, message, tenant);
+             }),
       directory_(parts_.loop, parts_.config, parts_.accounts, tenants_, pooled_,
                  directory_callbacks()),
       alarm_(parts_.loop),
@@ -225,6 +234,7 @@ void Daemon::on_first_scan() {
     parts_.log.error("clients' socket: " + opened.error().describe());
     return stop();
   }
+  run_missed_hooks();
   parts_.log.info("ready: " + std::to_string(known_tenants()) + " tenants");
   notify_service_manager("READY=1");
 }
@@ -293,7 +303,11 @@ void Daemon::finish_if_done() {
   if (!stopping_ || !control_gone_) return;
   const bool leave_workers = parts_.options.workers_outlive_stop;
   if (!leave_workers && !tenants_.shut_down()) return;
-  if (!reaper_.idle()) {
+  if (!hooks_.idle()) {
+    if (hooks_end_ms_ == 0) hooks_end_ms_ = now_ms() + hooks_at_stop_ms;
+    if (now_ms() >= hooks_end_ms_) hooks_.stop();
+  }
+  if (!reaper_.idle() || !hooks_.idle()) {
     finish_.start(CgroupReaper::retry_ms, [this] { finish_if_done(); });
     return;
   }

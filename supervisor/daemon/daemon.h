@@ -17,10 +17,10 @@
 #include "supervisor/log/log.h"
 #include "supervisor/pool/crash_witness.h"
 #include "supervisor/pool/pooled_tenants.h"
+#include "supervisor/process/hook_runner.h"
 #include "supervisor/process/registration.h"
 #include "supervisor/process/workforce.h"
 #include "supervisor/verify/verifier.h"
-#include "supervisor/verify/violation_hook.h"
 
 namespace tenantd {
 
@@ -74,6 +74,10 @@ class Daemon final : public TenantHost, public AttachTargets {
   [[nodiscard]] ControlServices control_services();
   [[nodiscard]] CommandTargets command_targets();
   [[nodiscard]] VerificationServices verification_services();
+  void run_hook(const TenantId& tenant, std::string PhysicalConfig::*program,
+                std::uint64_t generation);
+  void run_missed_hooks();
+  void on_hook(bool problem, const std::string& message, std::string_view tenant);
   void on_verified(const VerifyReport& report, std::string_view why);
   [[nodiscard]] TenantDirectoryCallbacks directory_callbacks();
   void prepare_encoders();
@@ -119,7 +123,8 @@ class Daemon final : public TenantHost, public AttachTargets {
   HelloReception reception_;
   ControlProcess control_;
   Verifier verifier_;
-  ViolationHook violation_hook_;
+  HookRunner violation_hook_;
+  HookRunner hooks_;  // of tenants' files
   struct VerifiedSums {
     std::uint64_t runs = 0;
     std::uint64_t failed = 0;
@@ -141,6 +146,7 @@ class Daemon final : public TenantHost, public AttachTargets {
   Timer finish_;
   bool stopping_ = false;
   bool control_gone_ = false;
+  std::uint64_t hooks_end_ms_ = 0;  // when an orderly stop waits for them no longer
 };
 
 }  // namespace tenantd

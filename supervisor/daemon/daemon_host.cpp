@@ -18,6 +18,7 @@ LogLevel level_of(EventType type) noexcept {
     case EventType::config_rejected:
     case EventType::removal_held:
     case EventType::tenant_suspected:
+    case EventType::hook_failed:
       return LogLevel::warn;
     case EventType::tenant_quarantined:
     case EventType::isolation_violated:
@@ -61,6 +62,8 @@ std::string_view name_of(EventType type) noexcept {
       return "isolation verified";
     case EventType::isolation_violated:
       return "CRITICAL: isolation violated";
+    case EventType::hook_failed:
+      return "hook failed";
   }
   return "event";
 }
@@ -95,6 +98,34 @@ std::uint64_t Daemon::last_generation(const TenantId& tenant) const {
 void Daemon::journal(EventType type, const TenantId& tenant, pid_t pid, std::uint64_t generation,
                      const std::string& detail) {
   tell(type, tenant.view(), pid, generation, detail);
+  if (type == EventType::worker_ready) run_hook(tenant, &PhysicalConfig::on_start_path, generation);
+  const bool ended = type == EventType::worker_stopped || type == EventType::worker_died;
+  // Without a pid no worker was there: it could not be started.
+  if (ended && pid != 0) run_hook(tenant, &PhysicalConfig::on_stop_path, generation);
+}
+
+void Daemon::run_hook(const TenantId& tenant, std::string PhysicalConfig::*program,
+                      std::uint64_t generation) {
+  const Tenant* const found = tenants_.find(tenant);
+  if (found == nullptr || found->config == nullptr) return;
+  const bool starts = program == &PhysicalConfig::on_start_path;
+  hooks_.run({found->config->physical.*program,
+              starts ? "on_start" : "on_stop",
+              tenant.str(),
+              generation,
+              {}});
+}
+
+// They died while there was no supervisor.
+void Daemon::run_missed_hooks() {
+  for (const auto& [tenant, generation] : workforce_.take_unseen_ends()) {
+    run_hook(tenant, &PhysicalConfig::on_stop_path, generation);
+  }
+}
+
+void Daemon::on_hook(bool problem, const std::string& message, std::string_view tenant) {
+  if (problem) return tell(EventType::hook_failed, tenant, 0, 0, message);
+  parts_.log.info(message, {.tenant = tenant});
 }
 
 void Daemon::tell(EventType type, std::string_view tenant, pid_t pid, std::uint64_t generation,
@@ -339,7 +370,11 @@ void Daemon::on_verified(const VerifyReport& report, std::string_view why) {
   tell(failures.empty() ? EventType::isolation_verified : EventType::isolation_violated,
        report.tenant.view(), pid, tenant != nullptr ? tenant->generation : 0, detail);
   if (failures.empty()) return;
-  violation_hook_.run(parts_.config.verify.on_violation, report.tenant.view(), failures);
+  violation_hook_.run({parts_.config.verify.on_violation,
+                       "on_violation",
+                       report.tenant.str(),
+                       0,
+                       {failures.begin(), failures.end()}});
 }
 
 }  // namespace tenantd

@@ -9,7 +9,7 @@
 #include "supervisor/config/reserved_id.h"
 #include "supervisor/config/secure_file.h"
 #include "supervisor/config/tenant_file_name.h"
-#include "supervisor/launch/data_directory.h"
+#include "supervisor/launch/data_place.h"
 
 namespace tenantd {
 namespace {
@@ -117,7 +117,10 @@ void TenantDirectory::reject(const TenantId& id, const std::string& why) {
 // A worker of its own has run for it once, if not now.
 bool TenantDirectory::has_own_data(const TenantId& id) {
   if (!first_scan_done_) {
-    if (!data_at_start_) data_at_start_ = names_in(config_.state_dir + "/tenants");
+    if (!data_at_start_) {
+      data_at_start_ = names_in(config_.state_dir + "/tenants");
+      data_at_start_->merge(names_in(placed_path(config_.state_dir)));
+    }
     return data_at_start_->contains(id.str());
   }
   return ::access(data_directory_path(config_.state_dir, id).c_str(), F_OK) == 0;

@@ -2,10 +2,8 @@
 
 #include <unistd.h>
 
-#include <array>
-
+#include "supervisor/launch/data_place.h"
 #include "supervisor/launch/owned_directory.h"
-#include "supervisor/launch/pool_directory.h"
 
 namespace tenantd {
 uid_t UidAllocator::control_uid() const noexcept { return privileged_ ? first_ : ::geteuid(); }
@@ -26,30 +24,9 @@ Result<uid_t> UidAllocator::lowest_free(std::span<const std::string> directories
               "widen uid_range in tenantd.toml, or delete the data of tenants that are gone");
 }
 
-std::string data_directory_path(const std::string& state_dir, const TenantId& tenant) {
-  return state_dir + "/tenants/" + tenant.str();
-}
-
 Result<uid_t> prepare_data_directory(const std::string& state_dir, const TenantId& tenant,
                                      const UidAllocator& uids) {
-  const std::string parent = state_dir + "/tenants";
-  if (auto made = make_parent(parent, traverse_mode); !made) return tl::unexpected(made.error());
-  const std::string path = data_directory_path(state_dir, tenant);
-  if (!exists(path)) {
-    const std::array<std::string, 2> taken = {parent, pool_path(state_dir)};
-    const auto uid = uids.lowest_free(taken);
-    if (!uid) return uid;
-    auto made = make_owned(path, *uid, uids.privileged());
-    if (!made) return tl::unexpected(made.error());
-  }
-  const auto owner = check_existing(path, uids);
-  if (!owner || !uids.privileged()) return owner;
-  if (*owner == uids.control_uid() || owners_below(parent, tenant.view()).contains(*owner) ||
-      owners_below(pool_path(state_dir), "").contains(*owner)) {
-    return fail(ErrorCode::permission_denied, path + " has the uid of another tenant, of control " +
-                                                  "or of the pool: " + std::to_string(*owner));
-  }
-  return owner;
+  return prepare_placed_directory(state_dir, {}, tenant, uids);
 }
 
 namespace {

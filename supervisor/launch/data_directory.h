@@ -33,6 +33,7 @@ class UidAllocator {
   bool privileged_;
 };
 
+// Where the tenant's data is, or else where it would be without a storage root (data_place.h).
 [[nodiscard]] std::string data_directory_path(const std::string& state_dir, const TenantId& tenant);
 
 // Creates <state_dir>/tenants/<id> with mode 0700 and a fresh uid, or checks the one that is there;

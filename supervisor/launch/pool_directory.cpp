@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <memory>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "shared/os/fd.h"
+#include "supervisor/launch/data_place.h"
 #include "supervisor/launch/owned_directory.h"
 
 namespace tenantd {
@@ -75,8 +75,7 @@ Result<uid_t> prepare_marker(const std::string& state_dir, std::uint32_t shard_c
   }
   const std::string path = pool + '/' + std::string(marker_prefix) + std::to_string(shard_count);
   if (!exists(path)) {
-    const std::array<std::string, 2> taken = {state_dir + "/tenants", pool};
-    const auto uid = uids.lowest_free(taken);
+    const auto uid = uids.lowest_free(directories_of_uids(state_dir));
     if (!uid) return uid;
     if (auto made = make_owned(path, *uid, uids.privileged()); !made) {
       return tl::unexpected(made.error());
@@ -84,7 +83,8 @@ Result<uid_t> prepare_marker(const std::string& state_dir, std::uint32_t shard_c
   }
   const auto owner = check_existing(path, uids);
   if (!owner || !uids.privileged()) return owner;
-  if (*owner == uids.control_uid() || owners_below(state_dir + "/tenants", "").contains(*owner)) {
+  if (*owner == uids.control_uid() || owners_below(state_dir + "/tenants", "").contains(*owner) ||
+      owners_below(placed_path(state_dir), "").contains(*owner)) {
     return fail(ErrorCode::permission_denied,
                 path + " has the uid of a tenant or of control: " + std::to_string(*owner));
   }

@@ -176,6 +176,11 @@ std::string worker_fingerprint(const TenantConfig& config) {
     text.append("shards=").append(shards_text(config.pool->shards));
     for (const std::uint64_t number : numbers) text.append(" ").append(std::to_string(number));
   }
+  // What the names in the file stand for, wherever they stand for something.
+  for (const std::string* const path :
+       {&config.physical.storage_root, &config.physical.program_path}) {
+    if (!path->empty()) text.append("path=").append(*path).append("\n");
+  }
   std::array<unsigned char, 16> hash{};
   (void)crypto_generichash(hash.data(), hash.size(),
                            reinterpret_cast<const unsigned char*>(text.data()), text.size(),

@@ -1,12 +1,14 @@
 #include "supervisor/process/workforce.h"
 
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <utility>
 
 #include "shared/os/process.h"
+#include "supervisor/config/secure_file.h"
 #include "supervisor/jail/launch_spec_check.h"
 #include "supervisor/process/encoder_store.h"
 
@@ -27,6 +29,7 @@ Workforce::Workforce(WorkerServices& services, Launcher& launcher, UidAllocator 
 void Workforce::configure(const DaemonConfig& config) {
   program_ = config.worker.program.empty() ? paths_.worker_program : config.worker.program;
   library_paths_ = config.worker.library_paths;
+  physical_ = config.physical;
   encoders_ = config.prepared_encoders;
   tolerated_ = config.tolerated_layers();
   orphan_grace_ms_ = static_cast<std::uint32_t>(config.orphan_grace_ms);
@@ -44,7 +47,7 @@ LaunchSpec Workforce::spec_for(const TenantId& tenant, const TenantConfig& confi
   spec.tenant = to_tenant_settings(config);
   spec.file_size_limit_bytes = file_size_limit_bytes(spec.tenant.max_storage_bytes);
   // A program of the host's owner makes files as it likes.
-  if (program_ == paths_.worker_program) set_data_files(spec, worker_data_files);
+  if (program_of(config) == paths_.worker_program) set_data_files(spec, worker_data_files);
   if (config.pool) {
     set_data_files(spec, shard_data_files);
     spec.shard_count = config.pool->shard_count;
@@ -72,8 +75,41 @@ std::string Workforce::encoder_directory_of(const TenantConfig& config) const {
   return {};
 }
 
+const std::string& Workforce::program_of(const TenantConfig& config) const {
+  return config.physical.program_path.empty() ? program_ : config.physical.program_path;
+}
+
+std::vector<std::string> Workforce::storage_roots() const {
+  std::vector<std::string> roots;
+  for (const NamedPath& root : physical_.storage_roots) roots.push_back(root.path);
+  return roots;
+}
+
+// The last good file of a tenant can name what tenantd.toml does not list any more.
+Status Workforce::check_offers(const PhysicalConfig& wanted) const {
+  PhysicalConfig now = wanted;
+  resolve_paths(now, physical_);
+  if (now.storage_root != wanted.storage_root) {
+    return fail(ErrorCode::invalid_config, "its storage root " + wanted.storage_root +
+                                               " is not listed in tenantd.toml any more");
+  }
+  if (now.program_path != wanted.program_path) {
+    return fail(ErrorCode::invalid_config, "its program " + wanted.program_path +
+                                               " is not listed in tenantd.toml any more");
+  }
+  if (wanted.program_path.empty()) return {};
+  const Status sound = check_secure_program(wanted.program_path, ::geteuid());
+  if (sound) return {};
+  return fail(ErrorCode::permission_denied,
+              "its program " + sound.error().file + ' ' + sound.error().message,
+              sound.error().hint);
+}
+
 Result<uid_t> Workforce::prepare_data(const TenantId& tenant, const TenantConfig& config) const {
-  if (!config.pool) return prepare_data_directory(paths_.state_dir, tenant, uids_);
+  if (!config.pool) {
+    const StorageWish wish{config.physical.storage_root, storage_roots()};
+    return prepare_placed_directory(paths_.state_dir, wish, tenant, uids_);
+  }
   return prepare_pool_directory(paths_.state_dir, tenant, config.pool->shard_count,
                                 config.pool->shards, uids_);
 }
@@ -82,7 +118,7 @@ LaunchRequest Workforce::request_for(const TenantId& tenant, const TenantConfig&
                                      uid_t uid) const {
   LaunchRequest request;
   request.spec = spec_for(tenant, config);
-  request.program_path = program_;
+  request.program_path = program_of(config);
   request.jail_path = paths_.jail_program;
   request.data_directory = config.pool ? pool_directory_path(paths_.state_dir, tenant)
                                        : data_directory_path(paths_.state_dir, tenant);
@@ -100,6 +136,9 @@ LaunchRequest Workforce::request_for(const TenantId& tenant, const TenantConfig&
 
 Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const TenantConfig& config,
                                                  std::uint64_t generation) {
+  if (Status offered = check_offers(config.physical); !offered) {
+    return tl::unexpected(offered.error());
+  }
   const auto uid = prepare_data(tenant, config);
   if (!uid) return tl::unexpected(uid.error());
   RunRecord record{tenant,
@@ -151,6 +190,7 @@ std::vector<std::unique_ptr<LiveWorker>> Workforce::find_survivors() {
       survivors.push_back(std::move(worker));
     } else if (record.pid != 0) {
       services_.records.end(record);
+      unseen_ends_.emplace_back(record.tenant, record.generation);
     }
   }
   return survivors;

@@ -8,10 +8,11 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "supervisor/config/daemon_config.h"
-#include "supervisor/launch/data_directory.h"
+#include "supervisor/launch/data_place.h"
 #include "supervisor/launch/pool_directory.h"
 #include "supervisor/process/live_worker.h"
 
@@ -42,15 +43,26 @@ class Workforce {
   // Settings of tenantd.toml that workers are started with.
   void configure(const DaemonConfig& config);
 
-  // Errors: as of prepare_data_directory and Launcher::launch.
+  // Errors: as of prepare_data and Launcher::launch; invalid_config and permission_denied about a
+  // storage root or a program that the host does not offer any more or others could have written.
   [[nodiscard]] Result<std::unique_ptr<Worker>> start(const TenantId& tenant,
                                                       const TenantConfig& config,
                                                       std::uint64_t generation);
   // Live workers of an earlier supervisor: record, boot, start ticks, uid and cgroup all agree.
   // Records of others are marked as ended.
   [[nodiscard]] std::vector<std::unique_ptr<LiveWorker>> find_survivors();
+  // Tenants and generations of workers that had ended when they were looked for.
+  [[nodiscard]] std::vector<std::pair<TenantId, std::uint64_t>> take_unseen_ends() {
+    return std::exchange(unseen_ends_, {});
+  }
   // The newest generation of this tenant that this or an earlier supervisor started; 0: none.
   [[nodiscard]] std::uint64_t last_generation(const TenantId& tenant) const;
+  // The uid of the tenant's data directory, which is made where it is to be if need be. Errors: as
+  // of prepare_placed_directory, or prepare_pool_directory.
+  [[nodiscard]] Result<uid_t> prepare_data(const TenantId& tenant,
+                                           const TenantConfig& config) const;
+  // Beside the usual place, where data of tenants may be.
+  [[nodiscard]] std::vector<std::string> storage_roots() const;
   // Everything that a worker of this tenant with this uid is launched with, but its generation and
   // before_release.
   [[nodiscard]] LaunchRequest request_for(const TenantId& tenant, const TenantConfig& config,
@@ -62,8 +74,8 @@ class Workforce {
   [[nodiscard]] std::unique_ptr<LiveWorker> verify(const RunRecord& record,
                                                    const std::string& boot_id);
   [[nodiscard]] bool in_its_cgroup(const RunRecord& record) const;
-  [[nodiscard]] Result<uid_t> prepare_data(const TenantId& tenant,
-                                           const TenantConfig& config) const;
+  [[nodiscard]] const std::string& program_of(const TenantConfig& config) const;
+  [[nodiscard]] Status check_offers(const PhysicalConfig& wanted) const;
   // On the host; empty: the tenant's encoder is built in, or not here at all.
   [[nodiscard]] std::string encoder_directory_of(const TenantConfig& config) const;
 
@@ -73,8 +85,10 @@ class Workforce {
   InstallationPaths paths_;
   std::string boot_id_;
   std::unordered_map<TenantId, std::uint64_t> last_generations_;
+  std::vector<std::pair<TenantId, std::uint64_t>> unseen_ends_;
   std::string program_;
   std::vector<std::string> library_paths_;
+  PhysicalHostConfig physical_;
   std::vector<PreparedEncoder> encoders_;
   LayerSet tolerated_;
   std::uint32_t orphan_grace_ms_ = 0;

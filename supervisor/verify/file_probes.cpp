@@ -12,6 +12,7 @@
 
 #include "shared/os/fd.h"
 #include "shared/os/process.h"
+#include "supervisor/launch/data_place.h"
 
 namespace tenantd {
 namespace {
@@ -138,44 +139,56 @@ Finding probe_run_record(const std::string& path, pid_t pid, std::uint64_t gener
   return passed("mode " + octal(info.st_mode) + ", process " + std::to_string(pid));
 }
 
-UidScan::UidScan(const std::string& parent, const std::string& directory, const UidAllocator& uids)
-    : directory_(::opendir(parent.c_str())) {
-  const int opening = errno;
-  struct stat info {};
-  const std::size_t slash = directory.rfind('/');
-  if (directory.substr(0, slash) == parent) own_ = directory.substr(slash + 1);
-  if (::lstat(directory.c_str(), &info) != 0) {
-    directory_.reset();
-    finding_ = failed(errno_text(directory));
-    return;
+Finding probe_storage_root(const std::string& directory, const std::string& root) {
+  if (root.empty()) return {ProbeOutcome::not_promised, "its file names no storage root"};
+  if (directory.substr(0, directory.rfind('/')) != root) {
+    return failed("its data is in " + directory + ", not in " + root);
   }
-  if (directory_ == nullptr) {
-    // A host without a tenant that has a process of its own has no such folder.
-    errno = opening;
-    finding_ =
-        opening == ENOENT ? passed("no tenant has data of its own") : failed(errno_text(parent));
+  const Status usable = check_storage_root(root, "/etc/fstab");
+  return usable ? passed("in " + root) : failed(usable.error().message);
+}
+
+UidScan::UidScan(std::vector<std::string> parents, const std::string& directory,
+                 const UidAllocator& uids)
+    : parents_(std::move(parents)), own_(directory.substr(directory.rfind('/') + 1)) {
+  struct stat info {};
+  if (::lstat(directory.c_str(), &info) != 0) {
+    (void)conclude(failed(errno_text(directory)));
     return;
   }
   uid_ = info.st_uid;
   if (uid_ == uids.control_uid() && uids.privileged()) {
-    directory_.reset();
-    finding_ = failed("uid " + std::to_string(uid_) + " is control's");
+    (void)conclude(failed("uid " + std::to_string(uid_) + " is control's"));
   }
 }
 
 bool UidScan::conclude(Finding finding) {
   directory_.reset();
+  concluded_ = true;
   finding_ = std::move(finding);
   return true;
 }
 
+bool UidScan::open_next() {
+  while (!parents_.empty()) {
+    const std::string parent = std::move(parents_.back());
+    parents_.pop_back();
+    directory_.reset(::opendir(parent.c_str()));
+    if (directory_ != nullptr) return true;
+    // A host without a tenant that has a process of its own, or a root, has no such folder.
+    if (errno != ENOENT) return !conclude(failed(errno_text(parent)));
+  }
+  return !conclude(passed("uid " + std::to_string(uid_) + ", owner of none of " +
+                          std::to_string(seen_) + " others"));
+}
+
 bool UidScan::step() {
-  if (directory_ == nullptr) return true;
-  for (std::size_t i = 0; i < max_entries; ++i) {
+  for (std::size_t i = 0; i < max_entries && !concluded_; ++i) {
+    if (directory_ == nullptr && !open_next()) break;
     const dirent* const entry = ::readdir(directory_.get());
     if (entry == nullptr) {
-      return conclude(passed("uid " + std::to_string(uid_) + ", owner of none of " +
-                             std::to_string(seen_) + " others"));
+      directory_.reset();
+      continue;
     }
     const std::string name(entry->d_name);
     struct stat info {};
@@ -188,7 +201,7 @@ bool UidScan::step() {
       return conclude(failed("uid " + std::to_string(uid_) + " also owns " + name));
     }
   }
-  return false;
+  return concluded_;
 }
 
 }  // namespace tenantd

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "shared/contract/shards.h"
 #include "shared/contract/verification.h"
@@ -43,11 +44,15 @@ inline constexpr std::size_t max_entries = 512;
 [[nodiscard]] Finding probe_run_record(const std::string& path, pid_t pid,
                                        std::uint64_t generation);
 
-// Whether another entry of `parent`, or control, has the uid of `directory`, which may be one of
-// them: as many entries as there are tenants, so in slices.
+// The directory is in the storage root that its file names, which nobody else may write. An empty
+// root: the file names none.
+[[nodiscard]] Finding probe_storage_root(const std::string& directory, const std::string& root);
+
+// Whether another entry of one of `parents`, or control, has the uid of `directory`, which may be
+// in one of them and has its own name in any: as many entries as there are tenants, so in slices.
 class UidScan {
  public:
-  UidScan(const std::string& parent, const std::string& directory, const UidAllocator& uids);
+  UidScan(std::vector<std::string> parents, const std::string& directory, const UidAllocator& uids);
   // Looks at up to max_entries more. True: finding() is final.
   [[nodiscard]] bool step();
   [[nodiscard]] const Finding& finding() const noexcept { return finding_; }
@@ -57,10 +62,14 @@ class UidScan {
     void operator()(DIR* directory) const noexcept { (void)::closedir(directory); }
   };
   [[nodiscard]] bool conclude(Finding finding);
+  // The next of the parents that is there; false: there is no more, or one cannot be read.
+  [[nodiscard]] bool open_next();
 
-  std::string own_;  // its name, if it is one of them
+  std::vector<std::string> parents_;  // still to be looked at
+  std::string own_;                   // its name
   uid_t uid_ = 0;
   std::size_t seen_ = 0;
+  bool concluded_ = false;
   std::unique_ptr<DIR, Close> directory_;
   Finding finding_;
 };

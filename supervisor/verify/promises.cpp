@@ -26,6 +26,9 @@ constexpr std::uint8_t every_level = level_bit(IsolationLevel::logical) |
 // Of tenants that share a process.
 constexpr std::uint8_t pooled = level_bit(IsolationLevel::logical);
 
+// Of tenants that have parts of the host to themselves.
+constexpr std::uint8_t physical = level_bit(IsolationLevel::physical);
+
 constexpr ProbeRow only_at(std::uint8_t levels, ProbeRow row) {
   row.levels = levels;
   return row;
@@ -54,6 +57,9 @@ constexpr std::array table = {
          "a directory of the tenant's uid with mode 0700, below one of the supervisor's"),
     file("database.data_files", database, FileProbe::data_files, {},
          "regular files of the tenant's uid, no links, nothing for group and others"),
+    only_at(physical, file("database.storage_root", database, FileProbe::storage_root, {},
+                           "the data is in the storage root that the file names, which nobody else "
+                           "may write")),
     only_at(pooled, file("database.shards", database, FileProbe::shards, {},
                          "a pooled worker's directory holds its own shards and no other's")),
     file("database.unique_uid", database, FileProbe::unique_uid, {own_uid},

@@ -20,7 +20,14 @@ namespace tenantd {
 enum class ProbeSource : std::uint8_t { files, posture, attempt, rows };
 
 // Of ProbeSource::files.
-enum class FileProbe : std::uint8_t { data_directory, data_files, shards, unique_uid, run_record };
+enum class FileProbe : std::uint8_t {
+  data_directory,
+  data_files,
+  storage_root,
+  shards,
+  unique_uid,
+  run_record
+};
 
 struct ProbeRow {
   std::string_view name;

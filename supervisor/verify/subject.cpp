@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
+#include <vector>
 
 namespace tenantd {
 namespace {
@@ -83,10 +83,13 @@ Result<uid_t> uid_of(const std::string& state_dir, const Tenant& process,
                      const UidAllocator& uids) {
   struct stat info {};
   if (::lstat(data_path_of(state_dir, process).c_str(), &info) == 0) return info.st_uid;
-  if (!process.config->pool) return prepare_data_directory(state_dir, process.id, uids);
-  const std::array<std::string, 2> taken = {state_dir + "/tenants", pool_path(state_dir)};
+  if (!process.config->pool) {
+    const StorageWish wish{process.config->physical.storage_root, {}};
+    return prepare_placed_directory(state_dir, wish, process.id, uids);
+  }
+  const std::vector<std::string> taken = directories_of_uids(state_dir);
   const std::string marker =
-      taken[1] + "/shards-" + std::to_string(process.config->pool->shard_count);
+      pool_path(state_dir) + "/shards-" + std::to_string(process.config->pool->shard_count);
   if (::lstat(marker.c_str(), &info) == 0) return info.st_uid;
   return uids.lowest_free(taken);
 }

@@ -167,7 +167,10 @@ void Verification::look_at_files(const Tenant& process) {
     } else if (!exists) {
       find(i, {ProbeOutcome::not_applicable, "there is no data yet"});
     } else if (row.file == FileProbe::unique_uid) {
-      uid_scan_.emplace(services_.paths.state_dir + "/tenants", path, services_.uids);
+      std::vector<std::string> parents = services_.workforce.storage_roots();
+      parents.push_back(services_.paths.state_dir + "/tenants");
+      parents.push_back(placed_path(services_.paths.state_dir));
+      uid_scan_.emplace(std::move(parents), path, services_.uids);
     } else {
       find(i, look_at_file(row, process));
     }
@@ -178,6 +181,9 @@ Finding Verification::look_at_file(const ProbeRow& row, const Tenant& process) c
   const std::string path = data_path_of(services_.paths.state_dir, process);
   if (row.file == FileProbe::data_directory) return probe_data_directory(path, services_.uids);
   if (row.file == FileProbe::data_files) return probe_data_files(path);
+  if (row.file == FileProbe::storage_root) {
+    return probe_storage_root(path, process.config->physical.storage_root);
+  }
   if (!process.worker) return no_worker(process);
   if (row.file == FileProbe::shards) return probe_shards(path, shards_of(process));
   return probe_run_record(services_.paths.record_directory() + "/" + process.id.str() + ".record",

@@ -25,6 +25,7 @@ PROGRAMS = {
     "tenantd": "supervisor/tenantd",
     "tenantd-jail": "supervisor/jail/tenantd-jail",
     "tenantd-worker": "worker/tenantd-worker",
+    "tenantd-worker-example": "worker/example/tenantd-worker-example",
     "tenantd-control": "control/tenantd-control",
     "tenantd-encoder": "worker/encoder/compile/tenantd-encoder",
     "tenantd-probe": "supervisor/probe/tenantd-probe",

@@ -16,11 +16,20 @@ namespace {
 
 constexpr std::uint64_t mebibyte = 1ULL << 20U;
 
-std::string_view example_literal(const FieldSpec& row, std::size_t) { return row.example; }
+// Of the one plan that may have everything.
+std::string_view example_literal(const FieldSpec& row, std::size_t) {
+  if (row.full_name() == "plan") return "\"platinum\"";
+  if (row.full_name() == "isolation_level") return "\"physical\"";
+  return row.example;
+}
 
-// Every refuse_unless_accepted key accepted, ceilings out of the way.
+// Every refuse_unless_accepted key accepted, and what the examples name is there.
 DaemonConfig permissive_daemon() {
-  return parse_daemon("accept_unenforced = [\"data_residency\", \"security\", \"database\"]\n")
+  return parse_daemon(
+             "accept_unenforced = [\"data_residency\", \"security\", \"database\"]\n"
+             "[physical]\nstorage_roots = { fast = \"/mnt/fast\" }\n"
+             "programs = { classifier = \"/opt/classifier\" }\n"
+             "hooks = { warm-up = \"/opt/warm-up\", archive = \"/opt/archive\" }\n")
       .value();
 }
 
@@ -50,7 +59,7 @@ TEST_CASE("one line is a tenant, with its plan's defaults") {
 TEST_CASE("each row's example is accepted and reaches its member") {
   const auto config = parse_tenant(example_file(), permissive_daemon());
   REQUIRE_MESSAGE(config.has_value(), problems(config));
-  const auto plain = parse_tenant("plan = \"premium\"\n", permissive_daemon());
+  const auto plain = parse_tenant("plan = \"platinum\"\n", permissive_daemon());
   REQUIRE(plain.has_value());
   // Rows whose example is the default, or that cannot differ.
   const std::set<std::string> equal = {"plan",
@@ -58,12 +67,8 @@ TEST_CASE("each row's example is accepted and reaches its member") {
                                        "router.dimension",
                                        "router.encoder",
                                        "router.threshold",
-                                       "resources.memory_max",
-                                       "resources.pids_max",
-                                       "limits.max_routes",
-                                       "limits.max_embeddings",
+                                       "limits.max_storage",
                                        "limits.max_batch_size",
-                                       "limits.max_attachments",
                                        "id"};
   for (const FieldSpec& row : tenant_fields()) {
     CAPTURE(row.full_name());
@@ -109,19 +114,75 @@ TEST_CASE("security, residency and database keys refuse unless accepted by name 
   CHECK_FALSE(parse_tenant(text, other.value()).has_value());
 }
 
-TEST_CASE("the matrix: exactly standard with logical and premium with process run") {
+TEST_CASE("the matrix: each plan with its own level, and platinum with process too") {
   for (const std::string_view plan : plan_names) {
     for (const std::string_view level : isolation_level_names) {
       const auto config = parse_tenant("plan = \"" + std::string(plan) +
                                        "\"\nisolation_level = \"" + std::string(level) + "\"\n");
       CAPTURE(plan);
       CAPTURE(level);
-      const bool runs =
-          (plan == "premium" && level == "process") || (plan == "standard" && level == "logical");
+      const bool runs = (plan == "premium" && level == "process") ||
+                        (plan == "standard" && level == "logical") ||
+                        (plan == "platinum" && level != "logical");
       CHECK(config.has_value() == runs);
     }
   }
-  CHECK(parse_tenant("plan = \"platinum\"\n").error()[0].code == ErrorCode::unsupported);
+}
+
+TEST_CASE("what the physical level gives belongs to it, and names what tenantd.toml lists") {
+  const auto daemon = parse_daemon("[physical.storage_roots]\nfast = \"/mnt/fast\"\n");
+  REQUIRE(daemon.has_value());
+  const std::string platinum = "plan = \"platinum\"\n[physical]\n";
+  const auto good = parse_tenant(platinum + "storage = \"fast\"\n", *daemon);
+  REQUIRE_MESSAGE(good.has_value(), problems(good));
+  CHECK(good->physical.storage == "fast");
+  CHECK(good->physical.cpus == 1);
+  const auto misspelt = parse_tenant(platinum + "storage = \"fsat\"\n", *daemon);
+  REQUIRE_FALSE(misspelt.has_value());
+  CHECK(misspelt.error()[0].hint.find("did you mean \"fast\"?") != std::string::npos);
+  CHECK(misspelt.error()[0].line == 3);
+  for (const std::string key : {"program", "on_start", "on_stop"}) {
+    CHECK_FALSE(parse_tenant(platinum + key + " = \"fast\"\n", *daemon).has_value());
+  }
+  const auto premium = parse_tenant("plan = \"premium\"\n[physical]\ncpus = 1\n", *daemon);
+  REQUIRE_FALSE(premium.has_value());
+  CHECK(premium.error()[0].message.find("belongs to isolation level") != std::string::npos);
+}
+
+TEST_CASE("a name of tenantd.toml that stands for another path is a change of the file's meaning") {
+  const std::string text =
+      "plan = \"platinum\"\n[physical]\nstorage = \"fast\"\nprogram = \"own\"\non_stop = \"end\"\n";
+  const auto offered = [&](const std::string& root, const std::string& program,
+                           const std::string& hook) {
+    const auto daemon = parse_daemon("[physical]\nstorage_roots = { fast = \"" + root +
+                                     "\" }\nprograms = { own = \"" + program +
+                                     "\" }\nhooks = { end = \"" + hook + "\" }\n");
+    REQUIRE_MESSAGE(daemon.has_value(), problems(daemon));
+    const auto config = parse_tenant(text, *daemon);
+    REQUIRE_MESSAGE(config.has_value(), problems(config));
+    return *config;
+  };
+  const TenantConfig before = offered("/mnt/a", "/opt/a", "/opt/hook");
+  CHECK(before.physical.storage_root == "/mnt/a");
+  CHECK(before.physical.program_path == "/opt/a");
+  CHECK(before.physical.on_stop_path == "/opt/hook");
+  CHECK(before.physical.on_start_path.empty());
+  CHECK_FALSE(diff(before, offered("/mnt/a", "/opt/a", "/opt/hook")).any);
+  CHECK(diff(before, offered("/mnt/b", "/opt/a", "/opt/hook")).needs_new_worker);
+  CHECK(diff(before, offered("/mnt/a", "/opt/b", "/opt/hook")).needs_new_worker);
+  const ConfigChange hook = diff(before, offered("/mnt/a", "/opt/a", "/opt/other"));
+  CHECK(hook.any);
+  CHECK_FALSE(hook.needs_new_worker);
+}
+
+TEST_CASE("the example of a platinum tenant is valid beside what its host adds") {
+  const auto folder = source_root() / "configs/platinum";
+  const auto daemon = parse_daemon(read_text(folder / "tenantd-part.toml"));
+  REQUIRE_MESSAGE(daemon.has_value(), problems(daemon));
+  const auto config = parse_tenant(read_text(folder / "initech.toml"), *daemon, "initech");
+  REQUIRE_MESSAGE(config.has_value(), problems(config));
+  CHECK(config->isolation_level == IsolationLevel::physical);
+  CHECK(config->not_enforced.empty());
 }
 
 TEST_CASE("a host without pooled workers refuses standard tenants with the reason") {

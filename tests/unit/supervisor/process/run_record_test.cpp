@@ -121,6 +121,19 @@ TEST_CASE("every key that needs a new worker changes the fingerprint, and no oth
   CHECK(seen >= 10);
 }
 
+TEST_CASE("what a name of the file stands for is in the fingerprint, a hook is not") {
+  TenantConfig config;
+  const std::string plain = worker_fingerprint(config);
+  config.physical.program_path = "/opt/a";
+  const std::string program = worker_fingerprint(config);
+  CHECK(program != plain);
+  config.physical.storage_root = "/mnt/a";
+  CHECK(worker_fingerprint(config) != program);
+  config.physical.storage_root.clear();
+  config.physical.on_start_path = "/opt/hook";
+  CHECK(worker_fingerprint(config) == program);
+}
+
 TEST_CASE("a pooled worker's shards are in its record and its fingerprint") {
   TenantConfig config;
   config.pool = PoolShare{64, {}, false};

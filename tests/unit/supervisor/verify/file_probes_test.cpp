@@ -86,16 +86,31 @@ TEST_CASE("more files than are looked at have not passed") {
 
 TEST_CASE("another owner of the uid is found, in however many slices") {
   const Directories here;
-  UidScan alone(here.parent, here.parent + "/acme", own_uids());
+  UidScan alone({here.parent}, here.parent + "/acme", own_uids());
   CHECK(alone.step());
   CHECK(alone.finding().outcome == ProbeOutcome::passed);
   REQUIRE(::mkdir((here.parent + "/globex").c_str(), 0700) == 0);
-  UidScan shared(here.parent, here.parent + "/acme", own_uids());
+  UidScan shared({here.parent}, here.parent + "/acme", own_uids());
   while (!shared.step()) {
   }
   CHECK(shared.finding().outcome == ProbeOutcome::failed);
   CHECK(shared.finding().evidence.find("globex") != std::string::npos);
-  UidScan gone(here.parent, here.parent + "/initech", own_uids());
+  // Beside it, wherever that is, and not under its own name.
+  REQUIRE(::rmdir((here.parent + "/globex").c_str()) == 0);
+  const std::string other = here.parent + "/other-root";
+  for (const std::string name : {"", "/acme"}) REQUIRE(::mkdir((other + name).c_str(), 0700) == 0);
+  REQUIRE(::rename(other.c_str(), (here.data + "/root").c_str()) == 0);
+  const std::vector<std::string> parents = {here.data + "/root", here.parent + "/none", here.parent};
+  UidScan own_name(parents, here.parent + "/acme", own_uids());
+  while (!own_name.step()) {
+  }
+  CHECK(own_name.finding().outcome == ProbeOutcome::passed);
+  REQUIRE(::mkdir((here.data + "/root/initech").c_str(), 0700) == 0);
+  UidScan elsewhere(parents, here.parent + "/acme", own_uids());
+  while (!elsewhere.step()) {
+  }
+  CHECK(elsewhere.finding().outcome == ProbeOutcome::failed);
+  UidScan gone({here.parent}, here.parent + "/initech", own_uids());
   CHECK(gone.step());
   CHECK(gone.finding().outcome == ProbeOutcome::failed);
 }

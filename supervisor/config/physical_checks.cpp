@@ -1,0 +1,51 @@
+#include "supervisor/config/physical_checks.h"
+
+#include <algorithm>
+
+namespace tenantd {
+namespace {
+
+constexpr std::string_view section = "physical";
+
+void check_level(const TenantConfig& config, const PlacedFields& fields, Diagnostics& diagnostics) {
+  if (config.isolation_level == IsolationLevel::physical) return;
+  for (const FieldSpec& row : tenant_fields()) {
+    const std::string name = row.full_name();
+    if (row.section != section || !fields.has(name)) continue;
+    diagnostics.add(fields.place(name), name,
+                    "belongs to isolation level \"physical\", and this tenant's is " +
+                        quoted(isolation_level_name(*config.isolation_level)),
+                    "remove it, or take plan \"platinum\"");
+  }
+}
+
+void check_name(std::string_view key, const std::string& name, const std::vector<NamedPath>& known,
+                std::string_view host_key, const PlacedFields& fields, Diagnostics& diagnostics) {
+  if (name.empty() || find_named_path(known, name) != nullptr) return;
+  std::vector<std::string_view> names;
+  for (const NamedPath& path : known) names.push_back(path.name);
+  const auto near = nearest_name(name, names);
+  const std::string field = "physical." + std::string(key);
+  diagnostics.add(
+      fields.place(field), field,
+      quoted(name) + " is not in [physical] " + std::string(host_key) + " of tenantd.toml",
+      near ? "did you mean " + quoted(*near) + "?"
+           : "an operator can add it there, a path of this host by that name",
+      ErrorCode::unsupported);
+}
+
+}  // namespace
+
+void check_physical(const TenantConfig& config, const PlacedFields& fields,
+                    const DaemonConfig& daemon, Diagnostics& diagnostics) {
+  check_level(config, fields, diagnostics);
+  if (config.isolation_level != IsolationLevel::physical) return;
+  const PhysicalConfig& wanted = config.physical;
+  const PhysicalHostConfig& host = daemon.physical;
+  check_name("storage", wanted.storage, host.storage_roots, "storage_roots", fields, diagnostics);
+  check_name("program", wanted.program, host.programs, "programs", fields, diagnostics);
+  check_name("on_start", wanted.on_start, host.hooks, "hooks", fields, diagnostics);
+  check_name("on_stop", wanted.on_stop, host.hooks, "hooks", fields, diagnostics);
+}
+
+}  // namespace tenantd
