@@ -67,6 +67,10 @@ struct TenantInfo {
   std::uint64_t oom_deaths = 0;      // since the supervisor started
   std::uint64_t oom_peak_bytes = 0;  // at the last of them
   std::string worker_id;             // of a standard tenant: the pooled worker that has it
+  std::string dedicated_cpus;        // of a platinum tenant: "2-3"; empty: none
+  std::string cpu_exclusivity;       // of these: "host" (nobody else) or "tenantd"; empty: none
+  std::string numa_nodes;            // that its memory comes from; empty: any
+  std::uint64_t guaranteed_memory_bytes = 0;
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -113,6 +117,10 @@ struct TenantInfo {
     visit("oom_deaths", self.oom_deaths);
     visit("oom_peak_bytes", self.oom_peak_bytes);
     visit("worker_id", self.worker_id, Bound{63});
+    visit("dedicated_cpus", self.dedicated_cpus, Bound{128});
+    visit("cpu_exclusivity", self.cpu_exclusivity, Bound{16});
+    visit("numa_nodes", self.numa_nodes, Bound{32});
+    visit("guaranteed_memory_bytes", self.guaranteed_memory_bytes);
   }
 };
 
@@ -297,6 +305,11 @@ struct AdminDaemon {
   std::uint64_t hellos_overload = 0;
   std::string cgroup_writer;                   // "libcgroup", "direct writes: <why>"
   std::vector<std::string> bonus_confinement;  // beyond what is required, as the kernel has it
+  std::string set_aside_cpus;                  // for platinum tenants: "2-5,8"; empty: none
+  std::string dedicated_cpus;                  // those of them that tenants have
+  std::string cpu_exclusivity;                 // "host" or "tenantd"; empty: none are set aside
+  std::uint64_t set_aside_memory_bytes = 0;    // that may be guaranteed
+  std::uint64_t guaranteed_memory_bytes = 0;   // that is
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -319,6 +332,11 @@ struct AdminDaemon {
     visit("hellos_overload", self.hellos_overload);
     visit("bonus_confinement", self.bonus_confinement, Bound{16});
     visit("cgroup_writer", self.cgroup_writer, Bound{96});
+    visit("set_aside_cpus", self.set_aside_cpus, Bound{128});
+    visit("dedicated_cpus", self.dedicated_cpus, Bound{128});
+    visit("cpu_exclusivity", self.cpu_exclusivity, Bound{16});
+    visit("set_aside_memory_bytes", self.set_aside_memory_bytes);
+    visit("guaranteed_memory_bytes", self.guaranteed_memory_bytes);
   }
 };
 

@@ -8,6 +8,7 @@
 
 #include "shared/os/process.h"
 #include "supervisor/jail/launch_spec_check.h"
+#include "supervisor/physical/affinity.h"
 #include "supervisor/process/encoder_store.h"
 
 namespace tenantd {
@@ -16,11 +17,19 @@ namespace {
 // A database, its log, its index of the log, its journal and its lock.
 constexpr std::uint32_t files_per_shard = 8;
 
+GroupPlacement placement_of(const Allotment& allotment) {
+  return {allotment.cpus, allotment.nodes, allotment.guaranteed_memory_bytes, allotment.partition};
+}
+
 }  // namespace
 
-Workforce::Workforce(WorkerServices& services, Launcher& launcher, UidAllocator uids,
-                     InstallationPaths paths)
-    : services_(services), launcher_(launcher), uids_(uids), paths_(std::move(paths)) {
+Workforce::Workforce(WorkerServices& services, Launcher& launcher, PhysicalHost& physical,
+                     UidAllocator uids, InstallationPaths paths)
+    : services_(services),
+      launcher_(launcher),
+      physical_(physical),
+      uids_(uids),
+      paths_(std::move(paths)) {
   if (auto boot_id = current_boot_id()) boot_id_ = std::move(*boot_id);
 }
 
@@ -100,6 +109,8 @@ LaunchRequest Workforce::request_for(const TenantId& tenant, const TenantConfig&
 
 Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const TenantConfig& config,
                                                  std::uint64_t generation) {
+  const auto allotment = physical_.allot(tenant, config);
+  if (!allotment) return tl::unexpected(allotment.error());
   const auto uid = prepare_data(tenant, config);
   if (!uid) return tl::unexpected(uid.error());
   RunRecord record{tenant,
@@ -111,9 +122,11 @@ Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const T
                    {},
                    {},
                    worker_fingerprint(config),
-                   config.pool ? config.pool->shards : ShardSet{}};
+                   config.pool ? config.pool->shards : ShardSet{},
+                   *allotment};
   LaunchRequest request = request_for(tenant, config, *uid);
   request.cgroup.generation = generation;
+  request.placement = placement_of(*allotment);
   request.before_release = [this, &record](pid_t pid) -> Status {
     const auto ticks = process_start_ticks(pid);
     if (!ticks) return tl::unexpected(ticks.error());
@@ -148,12 +161,32 @@ std::vector<std::unique_ptr<LiveWorker>> Workforce::find_survivors() {
   for (const RunRecord& record : services_.records.load_all()) {
     last_generations_[record.tenant] = record.generation;
     if (auto worker = verify(record, boot_id_)) {
+      physical_.restore(record.tenant, record.allotment);
       survivors.push_back(std::move(worker));
     } else if (record.pid != 0) {
       services_.records.end(record);
     }
   }
   return survivors;
+}
+
+CpuSet Workforce::cpus_of(const Allotment& allotment) const {
+  return allotment.cpus.empty() ? physical_.set_aside().shared : allotment.cpus;
+}
+
+Status Workforce::keep_in_place(const RunRecord& record) {
+  const CgroupName name{record.tenant, record.generation};
+  Status kept = services_.cgroups.mode() == CgroupMode::none
+                    ? Status{}
+                    : services_.cgroups.place(name, placement_of(record.allotment));
+  CpuSet wanted = cpus_of(record.allotment);
+  if (wanted.empty()) {  // an earlier supervisor may have kept it off CPUs that are nobody's now
+    auto ours = allowed_cpus(0);
+    if (!ours) return tl::unexpected(ours.error());
+    wanted = *ours;
+  }
+  const Status moved = set_process_cpus(record.pid, wanted);
+  return kept ? moved : kept;
 }
 
 std::uint64_t Workforce::last_generation(const TenantId& tenant) const {

@@ -37,18 +37,21 @@ struct InstallationPaths {
 
 class Workforce {
  public:
-  Workforce(WorkerServices& services, Launcher& launcher, UidAllocator uids,
+  Workforce(WorkerServices& services, Launcher& launcher, PhysicalHost& physical, UidAllocator uids,
             InstallationPaths paths);
   // Settings of tenantd.toml that workers are started with.
   void configure(const DaemonConfig& config);
 
-  // Errors: as of prepare_data_directory and Launcher::launch.
+  // Errors: as of PhysicalHost::allot, prepare_data_directory and Launcher::launch.
   [[nodiscard]] Result<std::unique_ptr<Worker>> start(const TenantId& tenant,
                                                       const TenantConfig& config,
                                                       std::uint64_t generation);
   // Live workers of an earlier supervisor: record, boot, start ticks, uid and cgroup all agree.
   // Records of others are marked as ended.
   [[nodiscard]] std::vector<std::unique_ptr<LiveWorker>> find_survivors();
+  // A survivor keeps what it has for itself, and stays or goes off what others have: its control
+  // groups and every thread. Errors: as of CgroupBackend::place and set_process_cpus.
+  [[nodiscard]] Status keep_in_place(const RunRecord& record);
   // The newest generation of this tenant that this or an earlier supervisor started; 0: none.
   [[nodiscard]] std::uint64_t last_generation(const TenantId& tenant) const;
   // Everything that a worker of this tenant with this uid is launched with, but its generation and
@@ -57,6 +60,8 @@ class Workforce {
                                           uid_t uid) const;
   // What such a worker is launched with; of its mounts only the targets.
   [[nodiscard]] LaunchSpec spec_for(const TenantId& tenant, const TenantConfig& config) const;
+  // The CPUs that every thread of it may run on; empty: none are dedicated, so nobody cares.
+  [[nodiscard]] CpuSet cpus_of(const Allotment& allotment) const;
 
  private:
   [[nodiscard]] std::unique_ptr<LiveWorker> verify(const RunRecord& record,
@@ -69,6 +74,7 @@ class Workforce {
 
   WorkerServices& services_;
   Launcher& launcher_;
+  PhysicalHost& physical_;
   UidAllocator uids_;
   InstallationPaths paths_;
   std::string boot_id_;
