@@ -154,8 +154,8 @@ Status serve(const Options& options, DaemonConfig config, const AccountResolver&
   log.info(describe_cgroups(cgroups));
   Launcher launcher(std::move(host), &cgroups);
   Loop loop;
-  Daemon daemon({loop, log, options, std::move(config), paths, cgroups, launcher, physical,
-                 accounts});
+  Daemon daemon(
+      {loop, log, options, std::move(config), paths, cgroups, launcher, physical, accounts});
   const Signal terminate(loop, SIGTERM, [&daemon](int) { daemon.stop(); });
   const Signal interrupt(loop, SIGINT, [&daemon](int) { daemon.stop(); });
   const Signal hang_up(loop, SIGHUP, [&daemon](int) { daemon.reload(); });
@@ -214,8 +214,8 @@ int main(int argc, char** argv) {
     std::cout << report.text;
     if (report.exit_code() != 0) return report.exit_code();
     const auto config = load_config(options);
-    const auto setup = config ? look_at_physical_host(*config)
-                              : Result<PhysicalSetup>(PhysicalSetup{});
+    const auto setup =
+        config ? look_at_physical_host(*config) : Result<PhysicalSetup>(PhysicalSetup{});
     return setup ? 0 : complain(setup.error());
   }
   prepare_process();

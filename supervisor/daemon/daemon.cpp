@@ -185,9 +185,9 @@ void Daemon::adopt_survivors() {
   for (auto& worker : workforce_.find_survivors()) {
     const TenantId id = worker->record().tenant;
     if (Status kept = workforce_.keep_in_place(worker->record()); !kept) {
-      parts_.log.warning("a survivor may run on CPUs that are not its own: " +
-                             kept.error().describe(),
-                         {.tenant = id.view(), .pid = worker->pid()});
+      parts_.log.warning(
+          "a survivor may run on CPUs that are not its own: " + kept.error().describe(),
+          {.tenant = id.view(), .pid = worker->pid()});
     }
     tenants_.expect_survivor(id, std::move(worker));
   }

@@ -183,9 +183,9 @@ void Daemon::release_allotments() {
   std::vector<TenantId> idle;
   for (const auto& [id, allotment] : parts_.physical.allotted()) {
     const Tenant* const tenant = tenants_.find(id);
-    const bool needed = tenant != nullptr && (has_process(tenant->phase) ||
-                                              tenant->phase == Phase::queued ||
-                                              tenant->phase == Phase::backoff);
+    const bool needed =
+        tenant != nullptr && (has_process(tenant->phase) || tenant->phase == Phase::queued ||
+                              tenant->phase == Phase::backoff);
     if (!needed) idle.push_back(id);
   }
   for (const TenantId& id : idle) (void)parts_.physical.release(id);
@@ -340,7 +340,7 @@ Result<PostureRecord> Daemon::posture_of(const Tenant& tenant) const {
   if (!live) return tl::unexpected(live.error());
   for (const auto& [id, other] : tenants_.all()) {
     if (!other.worker || id == tenant.id) continue;
-    for (std::string& line : shared_namespaces(live->posture, other.worker->pid(), id.view())) {
+    for (std::string& line : shared_with(live->posture, *tenant.worker, other)) {
       live->deviations.push_back(std::move(line));
     }
   }

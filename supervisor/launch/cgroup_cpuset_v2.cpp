@@ -1,6 +1,6 @@
-// Placements on cgroup v2: values of the tenant's group where the subtree was given the controllers;
-// and, for CPUs that are taken from the whole host, a subtree of the tenant's own right below the
-// root, the only place where the kernel makes a partition:
+// Placements on cgroup v2: values of the tenant's group where the subtree was given the
+// controllers; and, for CPUs that are taken from the whole host, a subtree of the tenant's own
+// right below the root, the only place where the kernel makes a partition:
 //
 //   <mount>/tenantd-<instance>-<tenant>                      the partition
 //   <mount>/tenantd-<instance>-<tenant>/tenants/<tenant>/g<N>  as everywhere else
@@ -45,8 +45,8 @@ Status write_memory_min(const std::string& directory, std::uint64_t bytes) {
   static constexpr std::uint64_t page_bytes = 4096;
   const std::uint64_t now = read_cgroup_number(path);
   if (now / page_bytes == bytes / page_bytes) return {};
-  return fail(ErrorCode::unsupported, path + " was given " + std::to_string(bytes) + " and has " +
-                                          std::to_string(now));
+  return fail(ErrorCode::unsupported,
+              path + " was given " + std::to_string(bytes) + " and has " + std::to_string(now));
 }
 
 class CpusetV2 final : public CgroupForwarder {
@@ -72,8 +72,7 @@ class CpusetV2 final : public CgroupForwarder {
     if (plan_.shared.empty()) return;
     std::string why;
     for (const char* part : {"", "/tenants", "/probes"}) {
-      const auto enabled =
-          write_existing_file(base_ + part + "/cgroup.subtree_control", "+cpuset");
+      const auto enabled = write_existing_file(base_ + part + "/cgroup.subtree_control", "+cpuset");
       if (!enabled && why.empty()) why = enabled.error().describe();
     }
     cpuset_ = why.empty();
@@ -249,8 +248,9 @@ class CpusetV2 final : public CgroupForwarder {
       (void)write_memory_min(group, 0);
       const std::string name = above.substr(above.rfind('/') + 1);
       return fail(ErrorCode::unsupported,
-                  "guaranteed memory needs " + format_size(sum) + " in all, and " + name + ", which "
-                  "is above tenantd's groups, has a memory.min of " +
+                  "guaranteed memory needs " + format_size(sum) + " in all, and " + name +
+                      ", which "
+                      "is above tenantd's groups, has a memory.min of " +
                       format_size(read_cgroup_number(above + "/memory.min")),
                   "systemctl set-property " + name + " MemoryMin=" + format_size(sum) +
                       ", or guaranteed_memory = \"0M\"");

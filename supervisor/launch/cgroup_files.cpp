@@ -187,6 +187,8 @@ Status fail_memory_in_use(std::uint64_t wanted_bytes, std::uint64_t used_bytes) 
               "tenantctl tenant restart: a fresh worker gets the new limits");
 }
 
-bool has_no_children(const std::string& directory) { return list_subdirectories(directory).empty(); }
+bool has_no_children(const std::string& directory) {
+  return list_subdirectories(directory).empty();
+}
 
 }  // namespace tenantd

@@ -12,8 +12,8 @@
 namespace tenantd {
 
 struct GroupPlacement {
-  CpuSet cpus;                        // empty: those that all others share
-  CpuSet nodes;                       // that its memory comes from; empty: any
+  CpuSet cpus;                         // empty: those that all others share
+  CpuSet nodes;                        // that its memory comes from; empty: any
   std::uint64_t memory_min_bytes = 0;  // 0: nothing is guaranteed
   // The CPUs are taken from the whole host: a cpuset partition right below the hierarchy's root.
   bool partition = false;

@@ -12,8 +12,8 @@ namespace tenantd {
 // Of the process's main thread; 0: our own. Errors: not_found when it has gone.
 [[nodiscard]] Result<CpuSet> allowed_cpus(pid_t pid);
 
-// One thread's, which its later threads and children inherit; 0: our own. Read back: the kernel cuts
-// the set to what the thread's cpuset allows. Errors: unsupported naming both sets, not_found,
+// One thread's, which its later threads and children inherit; 0: our own. Read back: the kernel
+// cuts the set to what the thread's cpuset allows. Errors: unsupported naming both sets, not_found,
 // internal with errno.
 [[nodiscard]] Status set_thread_cpus(pid_t thread, const CpuSet& cpus);
 

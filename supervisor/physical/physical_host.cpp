@@ -120,8 +120,7 @@ Result<CpuSet> PhysicalHost::choose_cpus(const TenantId& tenant,
   if (aside_.dedicated.empty()) {
     return refuse(wants + "tenantd.toml sets none aside", hint);
   }
-  const CpuSet offered =
-      node != nullptr ? aside_.dedicated.common(node->cpus) : aside_.dedicated;
+  const CpuSet offered = node != nullptr ? aside_.dedicated.common(node->cpus) : aside_.dedicated;
   CpuSet taken;
   CpuSet own;
   for (const auto& [other, allotment] : allotted_) {
@@ -165,7 +164,8 @@ Result<CpuSet> PhysicalHost::choose_nodes(const PhysicalConfig& wanted, const Cp
 Status PhysicalHost::check_memory(const TenantId& tenant, std::uint64_t wanted_bytes) const {
   if (wanted_bytes == 0) return {};
   static constexpr const char* without = "guaranteed_memory = \"0M\" runs without";
-  if (!abilities_.no_memory_guarantee.empty()) return refuse(abilities_.no_memory_guarantee, without);
+  if (!abilities_.no_memory_guarantee.empty())
+    return refuse(abilities_.no_memory_guarantee, without);
   std::uint64_t others = 0;
   for (const auto& [other, allotment] : allotted_) {
     if (other != tenant) others += allotment.guaranteed_memory_bytes;

@@ -19,8 +19,8 @@ namespace tenantd {
 
 // What this host's control groups can do for a platinum tenant.
 struct PhysicalAbilities {
-  bool partition = false;          // CPUs are taken from the whole host
-  bool cpuset = false;             // a group holds its processes to their CPUs and nodes
+  bool partition = false;           // CPUs are taken from the whole host
+  bool cpuset = false;              // a group holds its processes to their CPUs and nodes
   std::string no_memory_guarantee;  // why not; empty: it can be given
 };
 

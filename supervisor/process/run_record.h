@@ -32,7 +32,7 @@ struct RunRecord {
   LayerSet missing;
   std::string fingerprint;  // of the settings that only a new worker can change
   ShardSet shards;          // that a pooled worker writes
-  Allotment allotment;      // what a platinum tenant's worker has for itself
+  Allotment allotment{};    // what a platinum tenant's worker has for itself
 
   friend bool operator==(const RunRecord&, const RunRecord&) = default;
 };

@@ -1,4 +1,7 @@
-"""Platinum tenants: CPUs of their own, guaranteed memory, and what the host cannot give."""
+"""Platinum tenants: CPUs of their own, guaranteed memory, and what the host cannot give.
+
+Partitions and guarantees need systemd and cgroup v2: tests/vm/guest/test_platinum.py.
+"""
 
 import os
 import pathlib
@@ -7,8 +10,7 @@ import unittest
 from harness import IS_ROOT, DaemonTest, process_alive, tenant_toml, wait_until
 
 CPUSET_V1 = pathlib.Path("/sys/fs/cgroup/cpuset")
-V2 = pathlib.Path("/sys/fs/cgroup")
-IS_V2 = (V2 / "cgroup.controllers").exists()
+IS_V2 = pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
 ALLOWED = sorted(os.sched_getaffinity(0))
 OWN = ALLOWED[-1]  # the CPU that these tests set aside
 ASIDE = f'[physical]\ncpus = "{OWN}"\n'
@@ -142,38 +144,6 @@ class DedicatedCpus(DaemonTest):
             daemon.start(wait=False)
             self.assertEqual(daemon.process.wait(30), 6)
             self.assertIn("cgroup v1) cannot take CPUs from the whole host", daemon.log())
-
-
-@unittest.skipUnless(IS_V2 and IS_ROOT and len(ALLOWED) > 1, "needs root, cgroup v2 and two CPUs")
-class Partition(DaemonTest):
-    def effective(self):
-        return (V2 / "cpuset.cpus.effective").read_text().strip()
-
-    def test_the_whole_host_is_off_the_cpus_and_memory_is_guaranteed(self):
-        before = self.effective()
-        daemon = self.daemon(config=f'[physical]\ncpus = "{OWN}"\npartition = true\nmemory = "64M"\n')
-        daemon.write_tenant("acme", platinum("acme", 'guaranteed_memory = "48M"'))
-        daemon.start()
-        pid = daemon.wait_state("acme", "running")["pid"]
-        self.assertEqual(allowed_of(pid), {frozenset({OWN})})
-        place = pathlib.Path(f"/proc/{pid}/cgroup").read_text().split("::", 1)[1].strip()
-        partition = V2 / place.split("/")[1]
-        self.assertTrue(partition.name.startswith("tenantd-") and partition.name.endswith("-acme"))
-        self.assertEqual((partition / "cpuset.cpus.partition").read_text().strip(), "root")
-        self.assertEqual(self.effective(), ",".join(map(str, ALLOWED[:-1])))
-        for group in (partition, partition / "tenants/acme", V2 / place[1:]):
-            self.assertEqual(int((group / "memory.min").read_text()), 48 << 20)
-        # Nobody on the host can be put there: the kernel cuts the set to what is left.
-        with self.assertRaises(OSError):
-            os.sched_setaffinity(0, {OWN})
-        daemon.kill()
-        daemon.start()
-        wait_until(lambda: daemon.tenant("acme").get("state") == "running", "adopted")
-        self.assertEqual(daemon.tenant("acme")["pid"], pid)
-        self.assertEqual((partition / "cpuset.cpus.partition").read_text().strip(), "root")
-        self.assertEqual(daemon.stop(), 0)
-        self.assertFalse(partition.exists())
-        self.assertEqual(self.effective(), before)
 
 
 if __name__ == "__main__":

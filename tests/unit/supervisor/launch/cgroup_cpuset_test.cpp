@@ -107,25 +107,22 @@ struct V2 {
       }
       tree.file(base + "memory.min", "0\n");
     }
-    backend = add_cpusets_v2(
-        std::make_unique<FakeGroups>(CgroupMode::v2, tree.root + "/slice/td"), tree.root,
-        {shared_cpus, partition}, explanation);
+    backend = add_cpusets_v2(std::make_unique<FakeGroups>(CgroupMode::v2, tree.root + "/slice/td"),
+                             tree.root, {shared_cpus, partition}, explanation);
   }
   // The one group right below the root that place() makes for a partition.
   void make_partition_files(const std::string& state) {
     for (const char* path : {"", "/tenants", "/tenants/acme", "/tenants/acme/g1"}) {
       const std::string base = name() + path + "/";
-      for (const char* one : {"cgroup.subtree_control", "cpuset.cpus", "cpuset.mems",
-                              "cgroup.controllers"}) {
+      for (const char* one :
+           {"cgroup.subtree_control", "cpuset.cpus", "cpuset.mems", "cgroup.controllers"}) {
         tree.file(base + one);
       }
       tree.file(base + "memory.min", "0\n");
     }
     tree.file(name() + "/cpuset.cpus.partition", state);
   }
-  [[nodiscard]] std::string name() const {
-    return "tenantd-" + hash + "-acme";
-  }
+  [[nodiscard]] std::string name() const { return "tenantd-" + hash + "-acme"; }
   FakeTree tree;
   std::string hash;
   std::string explanation;

@@ -34,8 +34,7 @@ TEST_CASE("what is set aside leaves the rest to everything else") {
 
 TEST_CASE("what is not there cannot be set aside") {
   const CpuSet all = two_node_host().online;
-  CHECK(refusal("2-16", all) ==
-        "[physical] cpus = \"2-16\": 16 is not online, 0-15 are");
+  CHECK(refusal("2-16", all) == "[physical] cpus = \"2-16\": 16 is not online, 0-15 are");
   CHECK(refusal("2-5", *CpuSet::parse("0-3")) ==
         "[physical] cpus = \"2-5\": tenantd itself may not use 4-5, only 0-3");
   CHECK(refusal("0-15", all) ==

@@ -151,7 +151,8 @@ TEST_CASE("a pooled worker's shards are in its record and its fingerprint") {
 
 TEST_CASE("what a platinum tenant's worker has for itself is remembered") {
   RunRecord record = example("acme");
-  CHECK(encode_record(record).find("cpus=") == std::string::npos);  // as it was before there was any
+  CHECK(encode_record(record).find("cpus=") ==
+        std::string::npos);  // as it was before there was any
   record.allotment = {*CpuSet::parse("2-3,8"), CpuSet::of({1}), 1ULL << 40U, true};
   const std::string text = encode_record(record);
   CHECK(decode_record(text).value() == record);
