@@ -78,8 +78,13 @@ class CpusetV2 final : public CgroupForwarder {
     cpuset_ = why.empty();
     if (!cpuset_) explanation = "dedicated CPUs by affinity alone: " + why;
     if (!plan_.partition) return;
-    const auto enabled = write_existing_file(mount_ + "/cgroup.subtree_control", "+cpuset");
-    if (!enabled) no_partition_ = enabled.error().describe();
+    for (const char* controller : {"+cpu", "+memory", "+pids", "+io", "+cpuset"}) {
+      const auto enabled = write_existing_file(mount_ + "/cgroup.subtree_control", controller);
+      // Of the others a partition has what the other tenants have: place() looks.
+      if (!enabled && controller == std::string_view("+cpuset")) {
+        no_partition_ = enabled.error().describe();
+      }
+    }
   }
 
   Status place(const CgroupName& name, const GroupPlacement& placement) override {
@@ -176,6 +181,10 @@ class CpusetV2 final : public CgroupForwarder {
     std::string why;
     if (done && !apart_.contains(*name.tenant)) {
       auto backend = open_apart(*name.tenant, why);
+      if (backend && !layers().without(backend->layers()).empty()) {
+        why = "it has fewer controllers than the other tenants' groups";
+        backend.reset();
+      }
       if (backend) {
         apart_.emplace(*name.tenant, std::move(backend));
       } else {

@@ -45,9 +45,11 @@ class FakeTree {
 // The groups that limit: remembers what it was asked.
 class FakeGroups final : public CgroupBackend {
  public:
-  FakeGroups(CgroupMode mode, std::string root) : mode_(mode), root_(std::move(root)) {}
+  FakeGroups(CgroupMode mode, std::string root) : mode_(mode), root_(std::move(root)) {
+    layers_.add(Layer::cgroup_memory);
+  }
   CgroupMode mode() const override { return mode_; }
-  LayerSet layers() const override { return LayerSet::all(); }
+  LayerSet layers() const override { return layers_; }
   CgroupAbilities abilities() const override { return {}; }
   Status create(const CgroupName&, const ResourceLimits&) override { return {}; }
   Status attach(const CgroupName&, pid_t) override { return {}; }
@@ -72,6 +74,7 @@ class FakeGroups final : public CgroupBackend {
  private:
   CgroupMode mode_;
   std::string root_;
+  LayerSet layers_;
 };
 
 const CgroupName acme{*TenantId::parse("acme"), 1};
@@ -112,7 +115,7 @@ struct V2 {
   }
   // The one group right below the root that place() makes for a partition.
   void make_partition_files(const std::string& state) {
-    for (const char* path : {"", "/tenants", "/tenants/acme", "/tenants/acme/g1"}) {
+    for (const char* path : {"", "/probes", "/tenants", "/tenants/acme", "/tenants/acme/g1"}) {
       const std::string base = name() + path + "/";
       for (const char* one :
            {"cgroup.subtree_control", "cpuset.cpus", "cpuset.mems", "cgroup.controllers"}) {
@@ -120,6 +123,7 @@ struct V2 {
       }
       tree.file(base + "memory.min", "0\n");
     }
+    tree.file(name() + "/cgroup.controllers", "memory\n");
     tree.file(name() + "/cpuset.cpus.partition", state);
   }
   [[nodiscard]] std::string name() const { return "tenantd-" + hash + "-acme"; }
@@ -222,7 +226,6 @@ TEST_CASE("v2: a partition lies right below the root, or the kernel's reason is 
   CHECK(host.backend->place(acme, on("2-3", 8192, true)));
   CHECK(host.tree.read(host.name() + "/cpuset.cpus") == "2-3");
   CHECK(host.tree.read(host.name() + "/cpuset.cpus.partition") == "root");
-  CHECK(host.tree.read(host.name() + "/cgroup.subtree_control") == "+cpuset");
   CHECK(read_cgroup_number(host.tree.root + "/" + host.name() + "/tenants/acme/memory.min") ==
         8192);
   const auto names = host.backend->list();
