@@ -18,6 +18,7 @@
 #include "supervisor/config/check_config.h"
 #include "supervisor/config/reference_page.h"
 #include "supervisor/daemon/daemon.h"
+#include "supervisor/daemon/physical_setup.h"
 #include "supervisor/daemon/run_directory.h"
 
 using namespace tenantd;
@@ -140,7 +141,7 @@ int check_host(const DaemonConfig& config) {
 
 // From the look at the host to the end of the loop. Errors are those of the start.
 Status serve(const Options& options, DaemonConfig config, const AccountResolver& accounts, Log& log,
-             const InstallationPaths& paths, CgroupBackend& cgroups,
+             const InstallationPaths& paths, CgroupBackend& cgroups, PhysicalHost& physical,
              const std::string& explanation) {
   HostCapabilities host = probe_host(&cgroups, explanation);
   if (host.privileged) {
@@ -153,7 +154,8 @@ Status serve(const Options& options, DaemonConfig config, const AccountResolver&
   log.info(describe_cgroups(cgroups));
   Launcher launcher(std::move(host), &cgroups);
   Loop loop;
-  Daemon daemon({loop, log, options, std::move(config), paths, cgroups, launcher, accounts});
+  Daemon daemon(
+      {loop, log, options, std::move(config), paths, cgroups, launcher, physical, accounts});
   const Signal terminate(loop, SIGTERM, [&daemon](int) { daemon.stop(); });
   const Signal interrupt(loop, SIGINT, [&daemon](int) { daemon.stop(); });
   const Signal hang_up(loop, SIGHUP, [&daemon](int) { daemon.reload(); });
@@ -175,14 +177,21 @@ int run(const Options& options, DaemonConfig config, const AccountResolver& acco
   for (const std::string& directory : {paths->record_directory(), config.state_dir + "/tenants"}) {
     if (Status locked = add_lock(directory, locks); !locked) return complain(locked.error());
   }
+  const auto setup = look_at_physical_host(config);
+  if (!setup) return complain(setup.error());
+  if (Status left = leave_dedicated_cpus(*setup); !left) return complain(left.error());
   std::string explanation;
-  const auto cgroups = open_cgroups(config, explanation);
+  auto cgroups = open_cgroups(config, explanation);
   if (!cgroups->root_directory().empty()) {
     Status locked = add_lock(cgroups->root_directory(), locks);
     if (!locked) return complain(locked.error());  // the groups are another instance's
   }
-  const Status served =
-      serve(options, std::move(config), accounts, log, *paths, *cgroups, explanation);
+  std::vector<std::string> notes;
+  auto physical = prepare_physical_host(*setup, config, cgroups, notes);
+  for (const std::string& note : notes) log.info(note);
+  const Status served = physical ? serve(options, std::move(config), accounts, log, *paths,
+                                         *cgroups, *physical, explanation)
+                                 : tl::unexpected(physical.error());
   if (served) return 0;
   cgroups->remove_root();  // only what is empty: survivors keep theirs
   return complain(served.error());
@@ -203,7 +212,11 @@ int main(int argc, char** argv) {
   if (options.check_config) {
     const ConfigReport report = check_config(options.config_path, options.overrides, accounts);
     std::cout << report.text;
-    return report.exit_code();
+    if (report.exit_code() != 0) return report.exit_code();
+    const auto config = load_config(options);
+    const auto setup =
+        config ? look_at_physical_host(*config) : Result<PhysicalSetup>(PhysicalSetup{});
+    return setup ? 0 : complain(setup.error());
   }
   prepare_process();
   auto config = load_config(options);

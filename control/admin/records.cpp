@@ -6,6 +6,16 @@
 
 namespace tenantd {
 
+namespace {
+
+// Against whom CPUs are dedicated; empty: there are none.
+std::string_view exclusivity_of(std::string_view cpus, std::uint32_t partition) noexcept {
+  if (cpus.empty()) return {};
+  return partition != 0 ? "host" : "tenantd";
+}
+
+}  // namespace
+
 std::string_view tenant_state_name(TenantState state) noexcept {
   switch (state) {
     case TenantState::sleeping:
@@ -97,6 +107,10 @@ TenantInfo tenant_info_of(const TenantRecord& record) {
   info.oom_deaths = record.oom_deaths;
   info.oom_peak_bytes = record.oom_peak_bytes;
   info.worker_id = record.worker_id.view();
+  info.dedicated_cpus = record.dedicated_cpus.view();
+  info.cpu_exclusivity = exclusivity_of(record.dedicated_cpus.view(), record.cpu_partition);
+  info.numa_nodes = record.numa_nodes.view();
+  info.guaranteed_memory_bytes = record.guaranteed_memory_bytes;
   return info;
 }
 
@@ -135,6 +149,11 @@ AdminDaemon daemon_of(const DaemonRecord& record) {
   daemon.cgroup_mode = record.cgroup_mode < cgroup_modes.size() ? cgroup_modes[record.cgroup_mode]
                                                                 : std::string_view("unknown");
   daemon.cgroup_writer = record.cgroup_writer.view();
+  daemon.set_aside_cpus = record.set_aside_cpus.view();
+  daemon.dedicated_cpus = record.dedicated_cpus.view();
+  daemon.cpu_exclusivity = exclusivity_of(record.set_aside_cpus.view(), record.cpu_partition);
+  daemon.set_aside_memory_bytes = record.set_aside_memory_bytes;
+  daemon.guaranteed_memory_bytes = record.guaranteed_memory_bytes;
   daemon.missing_confinement = layer_list(record.missing_layers);
   daemon.pending_removals = record.pending_removals;
   daemon.verifications = record.verifications;

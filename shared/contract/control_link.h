@@ -90,6 +90,12 @@ struct TenantRecord {
       config_error{};  // the newest file is broken: where and why; the last good one runs
   FixedText<256> not_enforced{};  // comma-separated keys
   FixedText<64> worker_id{};      // of a standard tenant: the pooled worker that has it
+  // Of a platinum tenant's worker, for itself.
+  FixedText<128> dedicated_cpus{};  // "2-3"; empty: none
+  FixedText<32> numa_nodes{};       // that its memory comes from; empty: any
+  std::uint64_t guaranteed_memory_bytes = 0;
+  std::uint32_t cpu_partition = 0;  // 1: nobody else on the host runs on them
+  std::uint32_t reserved = 0;
 };
 
 struct DaemonRecord {
@@ -114,10 +120,15 @@ struct DaemonRecord {
   std::uint32_t privileged = 0;
   std::uint32_t missing_layers = 0;  // tolerated and missing on this host
   std::int32_t landlock_abi = 0;
-  std::uint32_t reserved = 0;
+  std::uint32_t cpu_partition = 0;  // 1: dedicated CPUs are taken from the whole host
   FixedText<16> version{};
   FixedText<96> cgroup_writer{};  // "libcgroup", "direct writes: <why>"
   FixedText<256> warning{};       // e.g. the tenants directory is unreadable
+  // For platinum tenants: what tenantd.toml sets aside, and what of it tenants have.
+  FixedText<128> set_aside_cpus{};
+  FixedText<128> dedicated_cpus{};
+  std::uint64_t set_aside_memory_bytes = 0;
+  std::uint64_t guaranteed_memory_bytes = 0;
 };
 
 struct CommandDone {

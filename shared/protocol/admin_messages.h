@@ -67,6 +67,10 @@ struct TenantInfo {
   std::uint64_t oom_deaths = 0;      // since the supervisor started
   std::uint64_t oom_peak_bytes = 0;  // at the last of them
   std::string worker_id;             // of a standard tenant: the pooled worker that has it
+  std::string dedicated_cpus;        // of a platinum tenant: "2-3"; empty: none
+  std::string cpu_exclusivity;       // of these: "host" (nobody else) or "tenantd"; empty: none
+  std::string numa_nodes;            // that its memory comes from; empty: any
+  std::uint64_t guaranteed_memory_bytes = 0;
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -113,6 +117,10 @@ struct TenantInfo {
     visit("oom_deaths", self.oom_deaths);
     visit("oom_peak_bytes", self.oom_peak_bytes);
     visit("worker_id", self.worker_id, Bound{63});
+    visit("dedicated_cpus", self.dedicated_cpus, Bound{128});
+    visit("cpu_exclusivity", self.cpu_exclusivity, Bound{16});
+    visit("numa_nodes", self.numa_nodes, Bound{32});
+    visit("guaranteed_memory_bytes", self.guaranteed_memory_bytes);
   }
 };
 
@@ -302,6 +310,11 @@ struct AdminDaemon {
   std::uint64_t verifications_failed = 0;
   std::uint64_t isolation_violations = 0;  // probes that failed in them
   std::int64_t last_verification_ms = 0;   // UTC since the epoch; 0: none yet
+  std::string set_aside_cpus;                  // for platinum tenants: "2-5,8"; empty: none
+  std::string dedicated_cpus;                  // those of them that tenants have
+  std::string cpu_exclusivity;                 // "host" or "tenantd"; empty: none are set aside
+  std::uint64_t set_aside_memory_bytes = 0;    // that may be guaranteed
+  std::uint64_t guaranteed_memory_bytes = 0;   // that is
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {
@@ -328,6 +341,11 @@ struct AdminDaemon {
     visit("verifications_failed", self.verifications_failed);
     visit("isolation_violations", self.isolation_violations);
     visit("last_verification_ms", self.last_verification_ms);
+    visit("set_aside_cpus", self.set_aside_cpus, Bound{128});
+    visit("dedicated_cpus", self.dedicated_cpus, Bound{128});
+    visit("cpu_exclusivity", self.cpu_exclusivity, Bound{16});
+    visit("set_aside_memory_bytes", self.set_aside_memory_bytes);
+    visit("guaranteed_memory_bytes", self.guaranteed_memory_bytes);
   }
 };
 

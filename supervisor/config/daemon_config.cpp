@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "shared/base/cpu_set.h"
 #include "shared/base/tenant_id.h"
 #include "supervisor/config/schema_reader.h"
 #include "supervisor/config/secure_file.h"
@@ -83,6 +84,13 @@ void check_daemon(const DaemonConfig& config, const ReadFile& read, const UidFil
     diagnostics.add(read.place("cgroup", "name"), "cgroup.name",
                     quoted(config.cgroup.name) + " is not a name for a cgroup",
                     "small letters, digits and inner hyphens");
+  }
+  if (const auto cpus = CpuSet::parse(config.physical.cpus); !cpus) {
+    diagnostics.add(read.place("physical", "cpus"), "physical.cpus", cpus.error().message,
+                    cpus.error().hint);
+  } else if (cpus->empty() && config.physical.partition) {
+    diagnostics.add(read.place("physical", "partition"), "physical.partition",
+                    "takes CPUs from the whole host, and cpus sets none aside");
   }
   const auto bad = std::find_if(config.admin_group.begin(), config.admin_group.end(), [](char c) {
     return c == ':' || c == '/' || c == ',' || c == ' ';

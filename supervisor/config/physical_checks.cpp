@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "shared/base/units.h"
+
 namespace tenantd {
 namespace {
 
@@ -34,12 +36,23 @@ void check_name(std::string_view key, const std::string& name, const std::vector
       ErrorCode::unsupported);
 }
 
+void check_memory(const TenantConfig& config, const PlacedFields& fields,
+                  Diagnostics& diagnostics) {
+  const std::uint64_t wanted = config.physical.guaranteed_memory_bytes.value_or(0);
+  const std::uint64_t most = config.resources.memory_max_bytes;
+  if (most == 0 || wanted <= most) return;
+  diagnostics.add(fields.place("physical.guaranteed_memory"), "physical.guaranteed_memory",
+                  format_size(wanted) + " is more than the tenant may have, " + format_size(most),
+                  "resources.memory_max is what it may have");
+}
+
 }  // namespace
 
 void check_physical(const TenantConfig& config, const PlacedFields& fields,
                     const DaemonConfig& daemon, Diagnostics& diagnostics) {
   check_level(config, fields, diagnostics);
   if (config.isolation_level != IsolationLevel::physical) return;
+  check_memory(config, fields, diagnostics);
   const PhysicalConfig& wanted = config.physical;
   const PhysicalHostConfig& host = daemon.physical;
   check_name("storage", wanted.storage, host.storage_roots, "storage_roots", fields, diagnostics);

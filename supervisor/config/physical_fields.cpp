@@ -36,7 +36,7 @@ void add_physical_tenant_fields(std::vector<FieldSpec>& rows) {
     TENANTD_OF_TENANT(cpus)({.key = "cpus", .type = integer, .max = 1024, .fallback = "1",
         .example = "2", .applies = new_worker,
         .doc = "CPUs of the tenant's own, of those that `[physical] cpus` of tenantd.toml sets "
-               "aside. 0: none."}),
+               "aside; a lower `resources.cpu` is raised to them. 0: none."}),
     TENANTD_OF_TENANT(numa_node)({.key = "numa_node", .type = integer, .max = 1023, .example = "1",
         .applies = new_worker,
         .doc = "The node that the CPUs and the memory are of. Default: one that has enough CPUs."}),

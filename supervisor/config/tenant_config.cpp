@@ -51,6 +51,13 @@ void lower_to_ceilings(ResourceConfig& resources, const Ceilings& ceilings) {
   resources.pids_max = std::min(resources.pids_max, ceilings.pids_max);
 }
 
+// Nobody else gains by a quota below CPUs that are the tenant's alone.
+void raise_to_own_cpus(TenantConfig& config) {
+  if (config.isolation_level != IsolationLevel::physical) return;
+  std::uint32_t& quota = config.resources.cpu_millicores;
+  if (quota != 0) quota = std::max(quota, 1000 * config.physical.cpus);
+}
+
 // The rows bound every such value to [0,1].
 std::uint16_t to_e4(double fraction) {
   return static_cast<std::uint16_t>(std::lround(fraction * 10'000));
@@ -83,6 +90,7 @@ Checked<TenantConfig> parse_tenant_config(std::string_view text, const std::stri
   check_tenant(config, PlacedFields(fields), file_id, daemon, diagnostics);
   if (!diagnostics.empty()) return tl::unexpected(diagnostics.take());
 
+  raise_to_own_cpus(config);
   // With the model's version, so that another one is a change of the file's meaning.
   for (const PreparedEncoder& encoder : daemon.prepared_encoders) {
     if (encoder.name == config.router.encoder) config.router.encoder = encoder.id;

@@ -50,6 +50,11 @@ void fill_worker(const Tenant& tenant, const WorkerUsage& usage, std::uint64_t n
   record.memory_high_events = usage.memory_high_events;
   record.memory_pressure = usage.memory_pressure.value_or(TenantRecord::pressure_unknown);
   record.cpu_pressure = usage.cpu_pressure.value_or(TenantRecord::pressure_unknown);
+  const Allotment own = worker.allotment();
+  record.dedicated_cpus.assign_truncated(own.cpus.str());
+  record.numa_nodes.assign_truncated(own.nodes.str());
+  record.guaranteed_memory_bytes = own.guaranteed_memory_bytes;
+  record.cpu_partition = own.partition ? 1 : 0;
   if (tenant.status_ms == 0) return;
   record.worker = tenant.status;
   record.worker.header = {};

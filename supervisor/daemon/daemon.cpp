@@ -48,12 +48,13 @@ Daemon::Daemon(DaemonParts parts)
                 reaper_,
                 records_,
                 {.log_lines_per_second = parts_.config.log.lines_per_second},
+                parts_.physical,
                 nullptr,
                 [this](const TenantId& tenant, pid_t pid, std::uint64_t generation,
                        std::string_view line, std::uint64_t suppressed) {
                   on_worker_line(tenant, pid, generation, line, suppressed);
                 }},
-      workforce_(services_, parts_.launcher, uids_of(parts_), parts_.paths),
+      workforce_(services_, parts_.launcher, parts_.physical, uids_of(parts_), parts_.paths),
       tenants_(*this, TenantPolicy::from(parts_.config), std::random_device{}()),
       pool_workers_(tenants_, parts_.config),
       pooled_(*this, pool_workers_,
@@ -82,6 +83,7 @@ Daemon::Daemon(DaemonParts parts)
                  directory_callbacks()),
       alarm_(parts_.loop),
       pool_timer_(parts_.loop),
+      allotment_timer_(parts_.loop),
       finish_(parts_.loop) {
   services_.events = &tenants_;
   workforce_.configure(parts_.config);
@@ -191,6 +193,11 @@ void Daemon::check_pool() {
 void Daemon::adopt_survivors() {
   for (auto& worker : workforce_.find_survivors()) {
     const TenantId id = worker->record().tenant;
+    if (Status kept = workforce_.keep_in_place(worker->record()); !kept) {
+      parts_.log.warning(
+          "a survivor may run on CPUs that are not its own: " + kept.error().describe(),
+          {.tenant = id.view(), .pid = worker->pid()});
+    }
     tenants_.expect_survivor(id, std::move(worker));
   }
   reaper_.reap_leftovers([this](const CgroupName& name) {
@@ -274,6 +281,8 @@ void Daemon::apply_reloadable(const DaemonConfig& fresh) {
   merged.encoders = old.encoders;
   merged.prepared_encoders = old.prepared_encoders;
   merged.log.format = old.log.format;
+  merged.physical.cpus = old.physical.cpus;
+  merged.physical.partition = old.physical.partition;
   parts_.config = std::move(merged);
   services_.bounds.log_lines_per_second = parts_.config.log.lines_per_second;
   workforce_.configure(parts_.config);
@@ -281,6 +290,8 @@ void Daemon::apply_reloadable(const DaemonConfig& fresh) {
   reception_.configure(parts_.config.hello, parts_.config.hello_timeout_ms);
   control_.configure(parts_.config);
   pool_workers_.configure();
+  parts_.physical.set_memory(parts_.config.physical.memory_bytes);
+  for (const TenantId& id : parts_.physical.take_refused()) tenants_.retry_refused(id);
   verifier_.configure(parts_.config);
   if (!parts_.options.log_level) parts_.log.set_level(parts_.config.log.level);
 }

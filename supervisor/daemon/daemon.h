@@ -33,6 +33,7 @@ struct DaemonParts {
   InstallationPaths paths;
   CgroupBackend& cgroups;
   Launcher& launcher;
+  PhysicalHost& physical;
   const AccountResolver& accounts;
 };
 
@@ -101,6 +102,9 @@ class Daemon final : public TenantHost, public AttachTargets {
                       std::string_view line, std::uint64_t suppressed);
   void tell(EventType type, std::string_view tenant, pid_t pid, std::uint64_t generation,
             const std::string& detail);
+  // Some tenant's phase has changed: what nobody needs any more is free for others, soon.
+  void check_allotments();
+  void release_allotments();
   [[nodiscard]] std::size_t known_tenants() const;
   [[nodiscard]] std::size_t running_tenants() const;
   [[nodiscard]] DaemonRecord daemon_record() const;
@@ -143,6 +147,7 @@ class Daemon final : public TenantHost, public AttachTargets {
   };
   std::vector<Accusation> accusations_;  // to be brought once the tenants are between two steps
   Timer pool_timer_;
+  Timer allotment_timer_;
   Timer finish_;
   bool stopping_ = false;
   bool control_gone_ = false;

@@ -87,6 +87,7 @@ Result<std::unique_ptr<Worker>> Daemon::start_worker(const TenantId& tenant,
       config.pool ? pool_directory_path(state, tenant) : data_directory_path(state, tenant);
   const bool is_new = ::access(data.c_str(), F_OK) != 0;
   auto worker = workforce_.start(tenant, config, generation);
+  if (!worker) check_allotments();
   if (worker && is_new) verifier_.onboard(tenant);
   return worker;
 }
@@ -166,6 +167,7 @@ void Daemon::worker_ready(const TenantId& tenant) {
 }
 
 void Daemon::worker_unavailable(const TenantId& tenant, const Error& error) {
+  check_allotments();
   if (!is_reserved_id(tenant.view())) return broker_.refuse_waiting(tenant, error);
   for (const TenantId& id : tenants_of(tenant, broker_.waiting_tenants())) {
     Error about = error;
@@ -176,6 +178,7 @@ void Daemon::worker_unavailable(const TenantId& tenant, const Error& error) {
 
 // Not here: the tenants are in the middle of a step.
 void Daemon::worker_gone(const TenantId& tenant, const DeathCause* crash) {
+  check_allotments();
   if (!is_reserved_id(tenant.view()) || stopping_) return;
   if (crash != nullptr) {
     const auto culprit = find_culprit(pool_directory_path(parts_.config.state_dir, tenant), *crash);
@@ -194,6 +197,31 @@ void Daemon::reconcile_pool() {
     const auto readiness = pool_workers_.request(id);
     if (readiness && *readiness == Tenants::Readiness::now) broker_.flush(id);
   }
+}
+
+void Daemon::check_allotments() {
+  if (stopping_ || parts_.physical.allotted().empty()) return;
+  allotment_timer_.start(0, [this] { release_allotments(); });
+}
+
+// A tenant keeps what it has from one worker to the next. Not while a group is being removed: a
+// partition that is still there has its CPUs.
+void Daemon::release_allotments() {
+  if (stopping_) return;
+  if (!reaper_.idle()) {
+    return allotment_timer_.start(CgroupReaper::retry_ms, [this] { release_allotments(); });
+  }
+  std::vector<TenantId> idle;
+  for (const auto& [id, allotment] : parts_.physical.allotted()) {
+    const Tenant* const tenant = tenants_.find(id);
+    const bool needed =
+        tenant != nullptr && (has_process(tenant->phase) || tenant->phase == Phase::queued ||
+                              tenant->phase == Phase::backoff);
+    if (!needed) idle.push_back(id);
+  }
+  for (const TenantId& id : idle) (void)parts_.physical.release(id);
+  if (idle.empty()) return;
+  for (const TenantId& id : parts_.physical.take_refused()) tenants_.retry_refused(id);
 }
 
 std::vector<TenantId> Daemon::tenants_of(const TenantId& pool_worker,
@@ -327,6 +355,12 @@ DaemonRecord Daemon::daemon_record() const {
   record.privileged = parts_.launcher.host().privileged ? 1 : 0;
   record.missing_layers = missing_layers().bits();
   record.landlock_abi = parts_.launcher.host().landlock_abi;
+  const PhysicalHost& physical = parts_.physical;
+  record.cpu_partition = physical.abilities().partition ? 1 : 0;
+  record.set_aside_cpus.assign_truncated(physical.set_aside().dedicated.str());
+  record.dedicated_cpus.assign_truncated(physical.used_cpus().str());
+  record.set_aside_memory_bytes = physical.set_aside().memory_bytes;
+  record.guaranteed_memory_bytes = physical.guaranteed_bytes();
   (void)record.version.assign(TENANTD_VERSION);
   std::string warning = directory_.problem();
   if (warning.empty() && parts_.log.dropped() + control_.lines_dropped() > 0) {
@@ -341,7 +375,7 @@ Result<PostureRecord> Daemon::posture_of(const Tenant& tenant) const {
   if (!live) return tl::unexpected(live.error());
   for (const auto& [id, other] : tenants_.all()) {
     if (!other.worker || id == tenant.id) continue;
-    for (std::string& line : shared_namespaces(live->posture, other.worker->pid(), id.view())) {
+    for (std::string& line : shared_with(live->posture, *tenant.worker, other)) {
       live->deviations.push_back(std::move(line));
     }
   }

@@ -88,6 +88,26 @@ std::unique_ptr<CgroupBackend> make_cgroup_backend(const std::string& root,
   return backend;
 }
 
+std::unique_ptr<CgroupBackend> add_cpusets(std::unique_ptr<CgroupBackend> backend,
+                                           const CpusetPlan& plan, std::string& explanation) {
+  explanation.clear();
+  const auto mounts = read_cgroup_mounts();
+  if (backend->mode() == CgroupMode::none || !mounts) {
+    if (!plan.shared.empty()) explanation = "no control groups: dedicated CPUs by affinity alone";
+    return backend;
+  }
+  if (backend->mode() == CgroupMode::v2) {
+    return add_cpusets_v2(std::move(backend), mounts->v2, plan, explanation);
+  }
+  // What all hierarchies have in common: the path below the leader's mount point.
+  const std::string directory = backend->root_directory();
+  std::string root;
+  for (const auto& [controller, point] : mounts->v1) {
+    if (directory.starts_with(point + "/")) root = directory.substr(point.size() + 1);
+  }
+  return add_cpusets_v1(std::move(backend), mounts->cpuset, root, plan, explanation);
+}
+
 std::string describe_cgroups(const CgroupBackend& backend) {
   static constexpr std::array<const char*, 4> names = {"none", "v1", "hybrid", "v2"};
   const std::string text =

@@ -27,6 +27,7 @@
 #include "shared/contract/process_contract.h"
 #include "shared/contract/resource_limits.h"
 #include "shared/os/fd.h"
+#include "supervisor/launch/cgroup_placement.h"
 
 namespace tenantd {
 
@@ -70,6 +71,9 @@ struct CgroupSetting {
   bool holds = false;
 };
 
+inline constexpr const char* no_cgroup_placement =
+    "this host has no control groups that could guarantee anything";
+
 class CgroupBackend {
  public:
   CgroupBackend() = default;
@@ -81,6 +85,17 @@ class CgroupBackend {
   // cgroup_cpu, cgroup_memory, cgroup_pids, cgroup_io: those that really limit here.
   [[nodiscard]] virtual LayerSet layers() const = 0;
   [[nodiscard]] virtual CgroupAbilities abilities() const = 0;
+  // What of a placement is kept; the default is for hosts without any of it.
+  [[nodiscard]] virtual PlacementAbilities placement_abilities() const {
+    return {false, false, no_cgroup_placement, no_cgroup_placement};
+  }
+  // Makes a place for the generation before create(): which CPUs and nodes its groups have, what
+  // of their memory is guaranteed. What it writes it reads back. On failure the caller removes the
+  // generation. Errors: unsupported with the kernel's reason.
+  [[nodiscard]] virtual Status place(const CgroupName& /*name*/, const GroupPlacement& placement) {
+    if (placement.memory_min_bytes == 0 && !placement.partition) return {};
+    return fail(ErrorCode::unsupported, no_cgroup_placement);
+  }
   // Creates the tenant's group with its limits set, then the generation's. On failure nothing new
   // is left.
   [[nodiscard]] virtual Status create(const CgroupName& name, const ResourceLimits& limits) = 0;
@@ -125,6 +140,13 @@ class CgroupBackend {
 // v1; on v2 our own cgroup, whose processes move into a leaf first.
 [[nodiscard]] std::unique_ptr<CgroupBackend> make_cgroup_backend(const std::string& root,
                                                                  std::string& explanation);
+
+// The same with dedicated CPUs: groups hold their processes to the CPUs and nodes they are placed
+// on, where the host has the cpuset controller; `plan` without shared CPUs changes nothing but what
+// place() can do with memory. `explanation`: what is weaker than asked for.
+[[nodiscard]] std::unique_ptr<CgroupBackend> add_cpusets(std::unique_ptr<CgroupBackend> backend,
+                                                         const CpusetPlan& plan,
+                                                         std::string& explanation);
 
 // "cgroups: v2 (libcgroup)", for the log.
 [[nodiscard]] std::string describe_cgroups(const CgroupBackend& backend);

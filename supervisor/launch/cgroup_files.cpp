@@ -15,8 +15,21 @@
 namespace tenantd {
 namespace {
 
-// Subdirectories of `path`, without "." and "..".
-std::vector<std::string> subdirectories(const std::string& path) {
+void list_of(const std::string& directory, std::optional<TenantId> tenant, bool probe,
+             std::vector<CgroupName>& out) {
+  for (const std::string& name : list_subdirectories(directory)) {
+    std::uint64_t generation = 0;
+    const char* end = name.data() + name.size();
+    const auto parsed = std::from_chars(name.data() + 1, end, generation);
+    if (name.size() > 1 && name[0] == 'g' && parsed.ec == std::errc{} && parsed.ptr == end) {
+      out.push_back(CgroupName{tenant, generation, probe});
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> list_subdirectories(const std::string& path) {
   std::vector<std::string> names;
   DIR* directory = ::opendir(path.c_str());
   if (directory == nullptr) return names;
@@ -28,19 +41,10 @@ std::vector<std::string> subdirectories(const std::string& path) {
   return names;
 }
 
-void list_of(const std::string& directory, std::optional<TenantId> tenant, bool probe,
-             std::vector<CgroupName>& out) {
-  for (const std::string& name : subdirectories(directory)) {
-    std::uint64_t generation = 0;
-    const char* end = name.data() + name.size();
-    const auto parsed = std::from_chars(name.data() + 1, end, generation);
-    if (name.size() > 1 && name[0] == 'g' && parsed.ec == std::errc{} && parsed.ptr == end) {
-      out.push_back(CgroupName{tenant, generation, probe});
-    }
-  }
+Status make_group_directory(const std::string& directory) {
+  if (::mkdir(directory.c_str(), 0755) == 0 || errno == EEXIST) return {};
+  return fail_errno("mkdir " + directory, errno);
 }
-
-}  // namespace
 
 CgroupMode CgroupMounts::mode() const {
   if (v1.empty()) return v2.empty() ? CgroupMode::none : CgroupMode::v2;
@@ -70,6 +74,7 @@ Result<CgroupMounts> read_cgroup_mounts() {
     if (type != "cgroup") continue;
     std::istringstream names(options);
     for (std::string name; std::getline(names, name, ',');) {
+      if (name == "cpuset") mounts.cpuset = point;
       for (const char* known : {"cpu", "cpuacct", "memory", "pids", "blkio"}) {
         if (name == known) mounts.v1.emplace(name, point);
       }
@@ -151,7 +156,7 @@ std::vector<CgroupName> list_generations(const std::string& root_directory) {
   std::vector<CgroupName> names;
   for (const bool probe : {false, true}) {
     const std::string parent = root_directory + (probe ? "/probes" : "/tenants");
-    for (const std::string& id : subdirectories(parent)) {
+    for (const std::string& id : list_subdirectories(parent)) {
       const auto tenant = TenantId::parse(id);
       if (tenant) list_of(parent + "/" + id, *tenant, probe, names);
     }
@@ -169,7 +174,7 @@ Status remove_group(const std::string& directory) {
 }
 
 void remove_empty_groups(const std::string& directory) {
-  for (const std::string& child : subdirectories(directory)) {
+  for (const std::string& child : list_subdirectories(directory)) {
     remove_empty_groups(directory + "/" + child);
   }
   (void)remove_group(directory);
@@ -182,6 +187,8 @@ Status fail_memory_in_use(std::uint64_t wanted_bytes, std::uint64_t used_bytes) 
               "tenantctl tenant restart: a fresh worker gets the new limits");
 }
 
-bool has_no_children(const std::string& directory) { return subdirectories(directory).empty(); }
+bool has_no_children(const std::string& directory) {
+  return list_subdirectories(directory).empty();
+}
 
 }  // namespace tenantd

@@ -13,6 +13,7 @@ namespace tenantd {
 
 struct CgroupMounts {
   std::map<std::string, std::string> v1;  // controller → mount point
+  std::string cpuset;                     // v1's, mount point; empty: none
   std::string v2;                         // mount point; empty: none
   std::string v2_controllers;             // of its root
   [[nodiscard]] CgroupMode mode() const;
@@ -24,6 +25,10 @@ struct ControllerLayer {
   const char* controller;
   Layer layer;
 };
+
+[[nodiscard]] std::vector<std::string> list_subdirectories(const std::string& directory);
+// mkdir(2); an existing directory is a success.
+[[nodiscard]] Status make_group_directory(const std::string& directory);
 
 // "tenants/<id>/g<N>", "probes/<id>/g<N>", "control/g<N>", and the same without the last component.
 [[nodiscard]] std::string generation_path(const CgroupName& name);
@@ -56,6 +61,17 @@ void remove_empty_groups(const std::string& directory);
 [[nodiscard]] std::unique_ptr<CgroupBackend> make_cgroup_v1(CgroupMounts mounts, std::string root,
                                                             std::string& explanation);
 [[nodiscard]] std::unique_ptr<CgroupBackend> make_cgroup_v2(CgroupMounts mounts, std::string root,
+                                                            std::string& explanation);
+
+// Backends that keep placements; see add_cpusets. `root`: of `inner`, relative to the mounts.
+[[nodiscard]] std::unique_ptr<CgroupBackend> add_cpusets_v1(std::unique_ptr<CgroupBackend> inner,
+                                                            const std::string& cpuset_mount,
+                                                            const std::string& root,
+                                                            const CpusetPlan& plan,
+                                                            std::string& explanation);
+[[nodiscard]] std::unique_ptr<CgroupBackend> add_cpusets_v2(std::unique_ptr<CgroupBackend> inner,
+                                                            const std::string& mount,
+                                                            const CpusetPlan& plan,
                                                             std::string& explanation);
 
 }  // namespace tenantd

@@ -24,11 +24,6 @@ constexpr std::array v2_controllers = {
     ControllerLayer{"cpu", Layer::cgroup_cpu}, ControllerLayer{"memory", Layer::cgroup_memory},
     ControllerLayer{"pids", Layer::cgroup_pids}, ControllerLayer{"io", Layer::cgroup_io}};
 
-Status make_directory(const std::string& directory) {
-  if (::mkdir(directory.c_str(), 0755) == 0 || errno == EEXIST) return {};
-  return fail_errno("mkdir " + directory, errno);
-}
-
 // Weights matter only where something schedules by them: io.cost on some device, or BFQ.
 bool host_weighs_io(const std::string& mount) {
   const std::string cost = read_small_file(mount + "/io.cost.qos").value_or("");
@@ -55,10 +50,10 @@ class CgroupV2 final : public CgroupBackend {
   // Enables what the subtree was given. `leave` is our own group: its processes move into a leaf
   // first, because a group with processes cannot give controllers to its children.
   Status prepare(bool leave) {
-    if (auto made = make_directory(base_); !made) return made;
+    if (auto made = make_group_directory(base_); !made) return made;
     if (leave) {
       const std::string leaf = base_ + "/supervisor";
-      if (auto made = make_directory(leaf); !made) return made;
+      if (auto made = make_group_directory(leaf); !made) return made;
       auto moved = write_existing_file(leaf + "/cgroup.procs", "0");
       if (!moved) return moved;
     }
@@ -75,7 +70,7 @@ class CgroupV2 final : public CgroupBackend {
     choose_writer(controllers);
     io_weights_ = layers_.has(Layer::cgroup_io) && host_weighs_io(mount_);
     for (const char* parent : {"/tenants", "/probes"}) {
-      if (auto made = make_directory(base_ + parent); !made) return made;
+      if (auto made = make_group_directory(base_ + parent); !made) return made;
       if (auto enabled = enable_for_children(base_ + parent); !enabled) return enabled;
     }
     return {};

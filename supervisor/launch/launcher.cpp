@@ -11,6 +11,7 @@
 #include "shared/os/process.h"
 #include "supervisor/launch/clone_child.h"
 #include "supervisor/launch/launch_files.h"
+#include "supervisor/physical/affinity.h"
 
 namespace tenantd {
 namespace {
@@ -145,9 +146,10 @@ Result<LaunchedProcess> Launcher::launch(LaunchRequest& request) {
   Rollback rollback(cgroups_, request.cgroup);
   UniqueFd group;
   if (use_cgroup) {
-    auto made = cgroups_->create(request.cgroup, request.limits);
-    if (!made) return tl::unexpected(made.error());
     rollback.remember_cgroup();
+    auto made = cgroups_->place(request.cgroup, request.placement);
+    if (made) made = cgroups_->create(request.cgroup, request.limits);
+    if (!made) return tl::unexpected(made.error());
     if (cgroups_->mode() == CgroupMode::v2) {
       auto directory = cgroups_->directory(request.cgroup);
       if (!directory) return tl::unexpected(directory.error());
@@ -168,6 +170,10 @@ Result<LaunchedProcess> Launcher::launch(LaunchRequest& request) {
   Status ready;
   if (user_namespace) ready = write_id_maps_from_parent(child->pid, uid, gid);
   if (ready) ready = await_entrance(*files);
+  // After the groups: entering a cpuset gives a process all CPUs of the set.
+  if (ready && !request.placement.cpus.empty()) {
+    ready = set_thread_cpus(child->pid, request.placement.cpus);
+  }
   if (ready && request.before_release) ready = request.before_release(child->pid);
   if (!ready) return tl::unexpected(ready.error());
   if (::write(files->barrier_write.get(), "g", 1) != 1) return fail_errno("barrier", errno);

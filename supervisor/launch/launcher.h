@@ -35,6 +35,7 @@ struct LaunchRequest {
   CgroupName cgroup;   // its generation is the program's
   ResourceLimits limits;
   bool use_cgroup = true;
+  GroupPlacement placement;  // its CPUs are those that every thread of the program may run on
   std::uint64_t scratch_bytes = 16UL << 20U;  // of /tmp; counts as the tenant's memory
   // Called with the child waiting at its barrier: persist what lets the next supervisor know it
   // again. A failure ends the child.

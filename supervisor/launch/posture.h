@@ -55,6 +55,10 @@ using ExpectedPosture = std::map<std::string, std::string>;
 [[nodiscard]] std::vector<std::string> shared_namespaces(const Posture& posture, pid_t other,
                                                          std::string_view name);
 
+// The same for CPUs: one line if some thread of `other` may run on one of `dedicated`.
+[[nodiscard]] std::vector<std::string> shared_cpus(const CpuSet& dedicated, pid_t other,
+                                                   std::string_view name);
+
 // Fills facts, deviations and as_expected; texts that do not fit are cut.
 void fill_posture_record(const Posture& posture, const std::vector<std::string>& deviations,
                          PostureRecord& record);

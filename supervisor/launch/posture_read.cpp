@@ -38,7 +38,8 @@ constexpr std::array status_lines = {StatusLine{"Uid", "uid"},
                                      StatusLine{"NoNewPrivs", "no_new_privs"},
                                      StatusLine{"Seccomp", "seccomp"},
                                      StatusLine{"Seccomp_filters", "seccomp_filters"},
-                                     StatusLine{"TracerPid", "tracer"}};
+                                     StatusLine{"TracerPid", "tracer"},
+                                     StatusLine{"Cpus_allowed_list", "cpus_allowed"}};
 
 struct LimitLine {
   const char* label;  // in /proc/<pid>/limits
@@ -250,6 +251,22 @@ Result<Posture> read_posture(pid_t pid) {
       break;
   }
   return posture;
+}
+
+std::vector<std::string> shared_cpus(const CpuSet& dedicated, pid_t other, std::string_view name) {
+  const std::string base = "/proc/" + std::to_string(other) + "/task";
+  const auto threads = entries_of(base);
+  std::map<std::string, std::set<std::string>> seen;
+  for (const std::string& thread : threads ? *threads : std::set<std::string>{}) {
+    read_thread(base + "/" + thread, seen);
+  }
+  for (const std::string& list : seen["cpus_allowed"]) {
+    const auto cpus = CpuSet::parse(list);
+    if (cpus && !cpus->meets(dedicated)) continue;
+    return {"cpus_allowed: expected to be nobody else's, " + std::string(name) + " may run on " +
+            list};
+  }
+  return {};
 }
 
 std::vector<std::string> shared_namespaces(const Posture& posture, pid_t other,

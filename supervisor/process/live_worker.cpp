@@ -138,7 +138,8 @@ void LiveWorker::on_died(DeathCause cause) {
 }
 
 bool LiveWorker::outdated_by(const TenantConfig& config) const {
-  return record_.fingerprint != worker_fingerprint(config);
+  return record_.fingerprint != worker_fingerprint(config) ||
+         !services_.physical.still_set_aside(record_.allotment);
 }
 
 WorkerUsage LiveWorker::usage() const {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "supervisor/launch/launcher.h"
+#include "supervisor/physical/physical_host.h"
 #include "supervisor/process/cgroup_reaper.h"
 #include "supervisor/process/program_process.h"
 #include "supervisor/process/run_record.h"
@@ -24,6 +25,7 @@ struct WorkerServices {
   CgroupReaper& reaper;
   const RunRecords& records;
   ProgramBounds bounds;
+  const PhysicalHost& physical;
   WorkerEvents* events = nullptr;
   std::function<void(const TenantId& tenant, pid_t pid, std::uint64_t generation,
                      std::string_view line, std::uint64_t suppressed)>
@@ -61,6 +63,7 @@ class LiveWorker final : public Worker {
   [[nodiscard]] bool outdated_by(const TenantConfig& config) const override;
   [[nodiscard]] ShardSet shards() const override { return record_.shards; }
   [[nodiscard]] WorkerUsage usage() const override;
+  [[nodiscard]] Allotment allotment() const override { return record_.allotment; }
   void drain(DrainReason reason, std::uint32_t timeout_ms) override;
   void kill() override { process_->kill(); }
   void update_settings(const TenantSettings& settings) override;

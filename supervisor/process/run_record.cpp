@@ -55,6 +55,23 @@ bool parse_shards(std::string_view text, ShardSet& out) {
 
 using Lines = std::map<std::string_view, std::string_view>;
 
+// Nothing of it in the record of another level's worker, and of an older supervisor.
+bool parse_allotment(const Lines& lines, Allotment& out) {
+  if (!lines.contains("cpus")) return true;
+  const auto value = [&lines](std::string_view key) {
+    const auto found = lines.find(key);
+    return found == lines.end() ? std::string_view() : found->second;
+  };
+  const auto cpus = CpuSet::parse(value("cpus"));
+  const auto nodes = CpuSet::parse(value("nodes"));
+  const std::string_view partition = value("partition");
+  if (!cpus || !nodes || (partition != "0" && partition != "1")) return false;
+  out.cpus = *cpus;
+  out.nodes = *nodes;
+  out.partition = partition == "1";
+  return parse_number(value("guaranteed_memory"), out.guaranteed_memory_bytes);
+}
+
 Lines split_lines(std::string_view text) {
   Lines lines;
   while (!text.empty()) {
@@ -84,6 +101,12 @@ std::string encode_record(const RunRecord& record) {
   line("missing", std::to_string(record.missing.bits()));
   line("fingerprint", record.fingerprint);
   if (!record.shards.empty()) line("shards", shards_text(record.shards));
+  const Allotment& own = record.allotment;
+  if (own.empty()) return text;
+  line("cpus", own.cpus.str());
+  line("nodes", own.nodes.str());
+  line("guaranteed_memory", std::to_string(own.guaranteed_memory_bytes));
+  line("partition", own.partition ? "1" : "0");
   return text;
 }
 
@@ -99,7 +122,7 @@ Result<RunRecord> decode_record(std::string_view text) {
   if (value("version") != version) return bad("version");
   const auto tenant = TenantId::parse(value("tenant"));
   if (!tenant) return bad("tenant");
-  RunRecord record{*tenant, 0, 0, {}, 0, 0, {}, {}, {}, {}};
+  RunRecord record{*tenant, 0, 0, {}, 0, 0, {}, {}, {}, {}, {}};
   std::uint32_t applied = 0;
   std::uint32_t missing = 0;
   if (!parse_number(value("pid"), record.pid) || record.pid < 0 || record.pid == 1)
@@ -110,6 +133,7 @@ Result<RunRecord> decode_record(std::string_view text) {
   if (!parse_number(value("applied"), applied)) return bad("applied");
   if (!parse_number(value("missing"), missing)) return bad("missing");
   if (!parse_shards(value("shards"), record.shards)) return bad("shards");
+  if (!parse_allotment(lines, record.allotment)) return bad("allotment");
   record.boot_id = value("boot_id");
   record.fingerprint = value("fingerprint");
   record.applied = LayerSet(applied);

@@ -17,6 +17,7 @@
 #include "shared/base/tenant_id.h"
 #include "shared/contract/process_contract.h"
 #include "supervisor/config/tenant_config.h"
+#include "supervisor/physical/allotment.h"
 
 namespace tenantd {
 
@@ -31,6 +32,7 @@ struct RunRecord {
   LayerSet missing;
   std::string fingerprint;  // of the settings that only a new worker can change
   ShardSet shards;          // that a pooled worker writes
+  Allotment allotment{};    // what a platinum tenant's worker has for itself
 
   friend bool operator==(const RunRecord&, const RunRecord&) = default;
 };

@@ -10,6 +10,7 @@
 #include "shared/os/process.h"
 #include "supervisor/config/secure_file.h"
 #include "supervisor/jail/launch_spec_check.h"
+#include "supervisor/physical/affinity.h"
 #include "supervisor/process/encoder_store.h"
 
 namespace tenantd {
@@ -18,18 +19,26 @@ namespace {
 // A database, its log, its index of the log, its journal and its lock.
 constexpr std::uint32_t files_per_shard = 8;
 
+GroupPlacement placement_of(const Allotment& allotment) {
+  return {allotment.cpus, allotment.nodes, allotment.guaranteed_memory_bytes, allotment.partition};
+}
+
 }  // namespace
 
-Workforce::Workforce(WorkerServices& services, Launcher& launcher, UidAllocator uids,
-                     InstallationPaths paths)
-    : services_(services), launcher_(launcher), uids_(uids), paths_(std::move(paths)) {
+Workforce::Workforce(WorkerServices& services, Launcher& launcher, PhysicalHost& physical,
+                     UidAllocator uids, InstallationPaths paths)
+    : services_(services),
+      launcher_(launcher),
+      physical_(physical),
+      uids_(uids),
+      paths_(std::move(paths)) {
   if (auto boot_id = current_boot_id()) boot_id_ = std::move(*boot_id);
 }
 
 void Workforce::configure(const DaemonConfig& config) {
   program_ = config.worker.program.empty() ? paths_.worker_program : config.worker.program;
   library_paths_ = config.worker.library_paths;
-  physical_ = config.physical;
+  offers_ = config.physical;
   encoders_ = config.prepared_encoders;
   tolerated_ = config.tolerated_layers();
   orphan_grace_ms_ = static_cast<std::uint32_t>(config.orphan_grace_ms);
@@ -81,14 +90,14 @@ const std::string& Workforce::program_of(const TenantConfig& config) const {
 
 std::vector<std::string> Workforce::storage_roots() const {
   std::vector<std::string> roots;
-  for (const NamedPath& root : physical_.storage_roots) roots.push_back(root.path);
+  for (const NamedPath& root : offers_.storage_roots) roots.push_back(root.path);
   return roots;
 }
 
 // The last good file of a tenant can name what tenantd.toml does not list any more.
 Status Workforce::check_offers(const PhysicalConfig& wanted) const {
   PhysicalConfig now = wanted;
-  resolve_paths(now, physical_);
+  resolve_paths(now, offers_);
   if (now.storage_root != wanted.storage_root) {
     return fail(ErrorCode::invalid_config, "its storage root " + wanted.storage_root +
                                                " is not listed in tenantd.toml any more");
@@ -139,6 +148,8 @@ Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const T
   if (Status offered = check_offers(config.physical); !offered) {
     return tl::unexpected(offered.error());
   }
+  const auto allotment = physical_.allot(tenant, config);
+  if (!allotment) return tl::unexpected(allotment.error());
   const auto uid = prepare_data(tenant, config);
   if (!uid) return tl::unexpected(uid.error());
   RunRecord record{tenant,
@@ -150,9 +161,11 @@ Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const T
                    {},
                    {},
                    worker_fingerprint(config),
-                   config.pool ? config.pool->shards : ShardSet{}};
+                   config.pool ? config.pool->shards : ShardSet{},
+                   *allotment};
   LaunchRequest request = request_for(tenant, config, *uid);
   request.cgroup.generation = generation;
+  request.placement = placement_of(*allotment);
   request.before_release = [this, &record](pid_t pid) -> Status {
     const auto ticks = process_start_ticks(pid);
     if (!ticks) return tl::unexpected(ticks.error());
@@ -187,6 +200,7 @@ std::vector<std::unique_ptr<LiveWorker>> Workforce::find_survivors() {
   for (const RunRecord& record : services_.records.load_all()) {
     last_generations_[record.tenant] = record.generation;
     if (auto worker = verify(record, boot_id_)) {
+      physical_.restore(record.tenant, record.allotment);
       survivors.push_back(std::move(worker));
     } else if (record.pid != 0) {
       services_.records.end(record);
@@ -194,6 +208,25 @@ std::vector<std::unique_ptr<LiveWorker>> Workforce::find_survivors() {
     }
   }
   return survivors;
+}
+
+CpuSet Workforce::cpus_of(const Allotment& allotment) const {
+  return allotment.cpus.empty() ? physical_.set_aside().shared : allotment.cpus;
+}
+
+Status Workforce::keep_in_place(const RunRecord& record) {
+  const CgroupName name{record.tenant, record.generation};
+  Status kept = services_.cgroups.mode() == CgroupMode::none
+                    ? Status{}
+                    : services_.cgroups.place(name, placement_of(record.allotment));
+  CpuSet wanted = cpus_of(record.allotment);
+  if (wanted.empty()) {  // an earlier supervisor may have kept it off CPUs that are nobody's now
+    auto ours = allowed_cpus(0);
+    if (!ours) return tl::unexpected(ours.error());
+    wanted = *ours;
+  }
+  const Status moved = set_process_cpus(record.pid, wanted);
+  return kept ? moved : kept;
 }
 
 std::uint64_t Workforce::last_generation(const TenantId& tenant) const {

@@ -38,13 +38,14 @@ struct InstallationPaths {
 
 class Workforce {
  public:
-  Workforce(WorkerServices& services, Launcher& launcher, UidAllocator uids,
+  Workforce(WorkerServices& services, Launcher& launcher, PhysicalHost& physical, UidAllocator uids,
             InstallationPaths paths);
   // Settings of tenantd.toml that workers are started with.
   void configure(const DaemonConfig& config);
 
   // Errors: as of prepare_data and Launcher::launch; invalid_config and permission_denied about a
   // storage root or a program that the host does not offer any more or others could have written.
+  // Errors: as of PhysicalHost::allot, prepare_data_directory and Launcher::launch.
   [[nodiscard]] Result<std::unique_ptr<Worker>> start(const TenantId& tenant,
                                                       const TenantConfig& config,
                                                       std::uint64_t generation);
@@ -55,6 +56,9 @@ class Workforce {
   [[nodiscard]] std::vector<std::pair<TenantId, std::uint64_t>> take_unseen_ends() {
     return std::exchange(unseen_ends_, {});
   }
+  // A survivor keeps what it has for itself, and stays or goes off what others have: its control
+  // groups and every thread. Errors: as of CgroupBackend::place and set_process_cpus.
+  [[nodiscard]] Status keep_in_place(const RunRecord& record);
   // The newest generation of this tenant that this or an earlier supervisor started; 0: none.
   [[nodiscard]] std::uint64_t last_generation(const TenantId& tenant) const;
   // The uid of the tenant's data directory, which is made where it is to be if need be. Errors: as
@@ -69,6 +73,8 @@ class Workforce {
                                           uid_t uid) const;
   // What such a worker is launched with; of its mounts only the targets.
   [[nodiscard]] LaunchSpec spec_for(const TenantId& tenant, const TenantConfig& config) const;
+  // The CPUs that every thread of it may run on; empty: none are dedicated, so nobody cares.
+  [[nodiscard]] CpuSet cpus_of(const Allotment& allotment) const;
 
  private:
   [[nodiscard]] std::unique_ptr<LiveWorker> verify(const RunRecord& record,
@@ -81,6 +87,7 @@ class Workforce {
 
   WorkerServices& services_;
   Launcher& launcher_;
+  PhysicalHost& physical_;
   UidAllocator uids_;
   InstallationPaths paths_;
   std::string boot_id_;
@@ -88,7 +95,7 @@ class Workforce {
   std::vector<std::pair<TenantId, std::uint64_t>> unseen_ends_;
   std::string program_;
   std::vector<std::string> library_paths_;
-  PhysicalHostConfig physical_;
+  PhysicalHostConfig offers_;  // of the host to platinum tenants
   std::vector<PreparedEncoder> encoders_;
   LayerSet tolerated_;
   std::uint32_t orphan_grace_ms_ = 0;

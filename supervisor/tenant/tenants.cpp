@@ -230,6 +230,12 @@ Status Tenants::restart(const TenantId& id) {
   return {};
 }
 
+void Tenants::retry_refused(const TenantId& id) {
+  const Tenant* const tenant = find(id);
+  if (tenant == nullptr || tenant->config == nullptr || tenant->phase != Phase::refused) return;
+  raise(id, TenantEvent::changed_live);
+}
+
 void Tenants::shutdown() {
   shutting_down_ = true;
   std::vector<TenantId> ids;

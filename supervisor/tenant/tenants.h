@@ -52,6 +52,8 @@ class Tenants final : public WorkerEvents {
   [[nodiscard]] Result<Readiness> request_worker(const TenantId& id);
   // Now, whatever the state. Errors: not_found, invalid_config (never valid), resource_exhausted.
   [[nodiscard]] Status restart(const TenantId& id);
+  // The host could not run it, and may be able to now.
+  void retry_refused(const TenantId& id);
   void shutdown();
   void on_alarm();
   void set_policy(const TenantPolicy& policy);

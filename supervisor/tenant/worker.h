@@ -18,6 +18,7 @@
 #include "shared/contract/resource_limits.h"
 #include "shared/os/fd.h"
 #include "supervisor/config/tenant_config.h"
+#include "supervisor/physical/allotment.h"
 
 namespace tenantd {
 
@@ -66,6 +67,8 @@ class Worker {
   // Of a pooled worker: those that its process may write.
   [[nodiscard]] virtual ShardSet shards() const = 0;
   [[nodiscard]] virtual WorkerUsage usage() const = 0;
+  // What it has for itself; nothing but for platinum tenants.
+  [[nodiscard]] virtual Allotment allotment() const { return {}; }
 
   virtual void drain(DrainReason reason, std::uint32_t timeout_ms) = 0;
   virtual void kill() = 0;  // SIGKILL; on_died follows

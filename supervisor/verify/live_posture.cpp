@@ -21,6 +21,8 @@ Result<LivePosture> look_at_worker(const Tenant& tenant, const Workforce& workfo
   spec.tolerated_layers = tolerated.bits();
   live.expected =
       expected_posture(spec, tenant.worker->applied_layers(), tenant.phase == Phase::running);
+  const CpuSet cpus = workforce.cpus_of(tenant.worker->allotment());
+  if (!cpus.empty()) live.expected["cpus_allowed"] = cpus.str();
   live.deviations = posture_deviations(live.posture, live.expected);
   if (!tenant.config) return live;
   const auto settings = cgroups.settings(CgroupName{tenant.id, tenant.generation},
@@ -29,6 +31,17 @@ Result<LivePosture> look_at_worker(const Tenant& tenant, const Workforce& workfo
     live.deviations.push_back(std::move(line));
   }
   return live;
+}
+
+std::vector<std::string> shared_with(const Posture& posture, const Worker& worker,
+                                     const Tenant& other) {
+  auto lines = shared_namespaces(posture, other.worker->pid(), other.id.view());
+  const CpuSet own = worker.allotment().cpus;
+  if (own.empty()) return lines;
+  for (std::string& line : shared_cpus(own, other.worker->pid(), other.id.view())) {
+    lines.push_back(std::move(line));
+  }
+  return lines;
 }
 
 bool has_ended(pid_t pid) {

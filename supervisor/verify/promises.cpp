@@ -152,6 +152,10 @@ constexpr std::array table = {
          "the tenant's control group, with the maximum of its file"),
     live("resource.io_group", resource, {"cgroup_io", "cgroup io", "cgroup blkio"}, {cgroup_io},
          "the tenant's control group, with the I/O bounds of its file"),
+    only_at(level_bit(IsolationLevel::physical),
+            live("resource.dedicated_cpus", resource, {"cpus_allowed"}, {},
+                 "CPUs of its own that every thread is held to, and where no other worker of this "
+                 "instance may run")),
     tried("resource.memory", resource, ProbeAttempt::memory, {cgroup_memory},
           "takes more memory than its group's maximum"),
     tried("resource.cpu", resource, ProbeAttempt::cpu, {cgroup_cpu},

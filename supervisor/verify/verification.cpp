@@ -220,8 +220,8 @@ Verification::Stage Verification::look_at_neighbours(const Tenant& process) {
     last_neighbour_ = next->first;
     if (!next->second.worker || next->first == process_id_) continue;
     ++looked;
-    for (std::string& line :
-         shared_namespaces(live_->posture, next->second.worker->pid(), next->first.view())) {
+    if (!process.worker) continue;  // it ended meanwhile, as is told in the end
+    for (std::string& line : shared_with(live_->posture, *process.worker, next->second)) {
       live_->deviations.push_back(std::move(line));
     }
   }

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdio>
 
+#include "client/tenantctl/format/physical_text.h"
 #include "client/tenantctl/format/printable.h"
 #include "client/tenantctl/format/table.h"
 #include "client/tenantctl/routes/rule_lines.h"
@@ -201,6 +202,8 @@ std::string daemon_text(const AdminDaemon& daemon, bool colored) {
   if (!daemon.bonus_confinement.empty()) {
     out += "beyond what is required: " + printable(joined(daemon.bonus_confinement, ", ")) + "\n";
   }
+  const std::string set_aside = set_aside_text(daemon);
+  if (!set_aside.empty()) out += printable(set_aside) + "\n";
   if (daemon.pending_removals != 0) {
     out += painted(std::to_string(daemon.pending_removals) +
                        " removals wait for confirmation: tenantctl reload --confirm-removal",
@@ -251,6 +254,9 @@ void add_own_worker(const TenantInfo& tenant, Facts& facts) {
   if (tenant.pid != 0) {
     facts.add("cpu pressure", pressure_of(tenant.has_cpu_pressure, tenant.cpu_pressure));
   }
+  facts.add("dedicated CPUs", dedicated_cpus_text(tenant));
+  facts.add("NUMA node", tenant.numa_nodes);
+  facts.add("guaranteed", guaranteed_text(tenant));
   if (tenant.pids_max != 0) {
     facts.add("pids", std::to_string(tenant.pids_now) + "/" + std::to_string(tenant.pids_max));
   }

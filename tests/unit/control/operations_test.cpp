@@ -191,6 +191,9 @@ TEST_CASE("the daemon's counters come through") {
   done.daemon.hellos_denied = 11;
   done.daemon.cgroup_mode = 2;
   done.daemon.cgroup_writer.assign_truncated("libcgroup");
+  done.daemon.set_aside_cpus.assign_truncated("2-5");
+  done.daemon.cpu_partition = 1;
+  done.daemon.guaranteed_memory_bytes = 5;
   done.daemon.missing_layers = 1U << static_cast<unsigned>(Layer::seccomp);
   done.daemon.version.assign_truncated("1.2.3");
   control.send(done);
@@ -199,6 +202,9 @@ TEST_CASE("the daemon's counters come through") {
   CHECK(daemon.hellos_denied == 11);
   CHECK(daemon.cgroup_mode == "hybrid");
   CHECK(daemon.cgroup_writer == "libcgroup");
+  CHECK(daemon.set_aside_cpus == "2-5");
+  CHECK(daemon.cpu_exclusivity == "host");
+  CHECK(daemon.guaranteed_memory_bytes == 5);
   CHECK(daemon.missing_confinement == std::vector<std::string>{"seccomp"});
   CHECK(daemon.version == "1.2.3");
   CHECK(daemon.warning.empty());

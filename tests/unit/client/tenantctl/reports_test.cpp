@@ -102,6 +102,11 @@ AdminDaemon weakened_daemon() {
   daemon.missing_confinement = {"landlock"};
   daemon.bonus_confinement = {"landlock: truncating files", "landlock: TCP bind and connect"};
   daemon.pending_removals = 12;
+  daemon.set_aside_cpus = "2-5,8";
+  daemon.dedicated_cpus = "2-3";
+  daemon.cpu_exclusivity = "tenantd";
+  daemon.set_aside_memory_bytes = 4ULL << 30U;
+  daemon.guaranteed_memory_bytes = 128U << 20U;
   daemon.warning = "the tenants directory is unreadable";
   daemon.verifications = 12;
   daemon.verifications_failed = 1;
@@ -129,6 +134,14 @@ TEST_CASE("the status for people") {
   check_golden("status.txt",
                daemon_text(weakened_daemon(), false) + "\n" + tenants_text(tenants(), false));
   check_golden("tenant.txt", tenant_detail_text(running_tenant(), false));
+  TenantInfo platinum = running_tenant();
+  platinum.plan = "platinum";
+  platinum.isolation_level = "physical";
+  platinum.dedicated_cpus = "2-3";
+  platinum.cpu_exclusivity = "host";
+  platinum.numa_nodes = "0";
+  platinum.guaranteed_memory_bytes = 128U << 20U;
+  check_golden("tenant-platinum.txt", tenant_detail_text(platinum, false));
   check_golden("tenant-pooled.txt", tenant_detail_text(tenants().back(), false));
   CHECK(tenants_text({}, false) == "no tenants\n");
 }

@@ -161,3 +161,20 @@ TEST_CASE("a pooled worker's shards are in its record and its fingerprint") {
   const std::string too_many(max_shards / 4 + 1, 'f');
   CHECK_FALSE(decode_record(encode_record(record) + "shards=" + too_many + "\n"));
 }
+
+TEST_CASE("what a platinum tenant's worker has for itself is remembered") {
+  RunRecord record = example("acme");
+  CHECK(encode_record(record).find("cpus=") ==
+        std::string::npos);  // as it was before there was any
+  record.allotment = {*CpuSet::parse("2-3,8"), CpuSet::of({1}), 1ULL << 40U, true};
+  const std::string text = encode_record(record);
+  CHECK(decode_record(text).value() == record);
+  record.allotment = {{}, {}, 4096, false};
+  CHECK(decode_record(encode_record(record)).value() == record);
+  for (const char* key : {"cpus", "nodes", "guaranteed_memory", "partition"}) {
+    std::string bad = text;
+    bad.insert(bad.find(std::string("\n") + key + "=") + std::string_view(key).size() + 2, "x");
+    CAPTURE(key);
+    CHECK_FALSE(decode_record(bad));
+  }
+}
