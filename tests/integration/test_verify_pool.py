@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import unittest
@@ -19,8 +20,8 @@ PLANTED = {"database.rows_listed", "database.rows_read", "database.rows_routed",
 
 @unittest.skipUnless(IS_ROOT, "only root can give tenants uids of their own")
 class VerifyPoolTest(DaemonTest):
-    def pool(self, workers=1, tenants=("acme",), start="eager", config=""):
-        daemon = self.daemon(config=f"[verify]\non_start = false\n{config}\n[pool]\nworkers = {workers}\n")
+    def pool(self, workers=1, tenants=("acme",), start="eager", verify="on_start = false"):
+        daemon = self.daemon(config=f"[verify]\n{verify}\n[pool]\nworkers = {workers}\n")
         for tenant in tenants:
             daemon.write_tenant(tenant, standard(start=start))
         daemon.start()
@@ -91,6 +92,15 @@ class VerifyPoolTest(DaemonTest):
         daemon.wait_state("tenantd-pool-0", "running")
         again = self.verify(daemon, "globex", "--check", "process")
         self.assertFalse([p for p in again["probes"] if INSIDE_AGO in p["evidence"]])
+
+    def test_the_timer_goes_through_standard_and_premium_tenants_and_a_new_worker_is_verified(self):
+        daemon = self.pool(1, ("acme", "zebra"), verify='interval = "1s"')
+        daemon.write_tenant("middle")
+        told = lambda tenant, why: len(re.findall(rf"tenant={tenant}[ :].*isolation verified: {why}: ", daemon.log()))
+        everybody = ("acme", "middle", "tenantd-pool-0", "zebra")
+        wait_until(lambda: min(told(tenant, "timer") for tenant in everybody) >= 2, "two rounds", 60)
+        wait_until(lambda: told("tenantd-pool-0", "onboarding") == 1, "the new pooled worker", 60)
+        self.assertNotIn("isolation violated", daemon.log())
 
     def stored(self, daemon):
         """What tenantd's own tenants have in the shards; only while no worker holds them."""
