@@ -86,6 +86,33 @@ int read_link(const nlmsghdr* message, void* out) {
   return mnl_attr_parse(message, sizeof *header, read_attribute, out);
 }
 
+struct Overlap {
+  IpNetwork wanted;
+  IpNetwork found;  // version 0: none yet
+};
+
+int read_bytes(const nlattr* attribute, void* out) {
+  auto& address = *static_cast<IpNetwork*>(out);
+  const std::size_t size = mnl_attr_get_payload_len(attribute);
+  if (mnl_attr_get_type(attribute) == IFA_ADDRESS && size == address.bits() / 8) {
+    std::memcpy(address.bytes.data(), mnl_attr_get_payload(attribute), size);
+  }
+  return MNL_CB_OK;
+}
+
+int read_address(const nlmsghdr* message, void* out) {
+  auto& overlap_of = *static_cast<Overlap*>(out);
+  if (message->nlmsg_type != RTM_NEWADDR || overlap_of.found.version != 0) return MNL_CB_OK;
+  const auto* const header = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(message));
+  IpNetwork address{static_cast<std::uint8_t>(header->ifa_family == AF_INET ? 4 : 6),
+                    header->ifa_prefixlen,
+                    0,
+                    {}};
+  (void)mnl_attr_parse(message, sizeof *header, read_bytes, &address);
+  if (overlap(address, overlap_of.wanted)) overlap_of.found = address;
+  return MNL_CB_OK;
+}
+
 }  // namespace
 
 Result<Links> Links::open() {
@@ -181,6 +208,27 @@ Status Links::disable_own_addresses(int index) {
     return fail(ErrorCode::unsupported, "the kernel has no IPv6");
   }
   return done;
+}
+
+Result<IpNetwork> Links::find_overlap(const IpNetwork& network) {
+  Buffer buffer;
+  nlmsghdr& message = begin(buffer, RTM_GETADDR, NLM_F_DUMP);
+  extra<ifaddrmsg>(message).ifa_family = family_of(network);
+  message.nlmsg_seq = ++sequence_;
+  if (mnl_socket_sendto(socket_.get(), &message, message.nlmsg_len) < 0) {
+    return fail_errno("addresses of the host", errno);
+  }
+  Overlap found{network, {}};
+  for (;;) {
+    const ssize_t got = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    const int more = got < 0
+                         ? MNL_CB_ERROR
+                         : mnl_cb_run(buffer.data(), static_cast<std::size_t>(got), sequence_,
+                                      mnl_socket_get_portid(socket_.get()), read_address, &found);
+    if (more == MNL_CB_ERROR) return fail_errno("addresses of the host", errno);
+    if (more == MNL_CB_STOP) return found.found;
+  }
 }
 
 Status Links::add_address(int index, const IpNetwork& address) {

@@ -40,6 +40,8 @@ class Links {
   [[nodiscard]] Status set_alias(int index, const std::string& alias);
   // IPv6 gives it no address by itself. Error: unsupported where the kernel has no IPv6.
   [[nodiscard]] Status disable_own_addresses(int index);
+  // The first address of this namespace, of any interface, whose network overlaps; none: version 0.
+  [[nodiscard]] Result<IpNetwork> find_overlap(const IpNetwork& network);
   // Usable at once: nobody else is asked whether he has it.
   [[nodiscard]] Status add_address(int index, const IpNetwork& address);
   [[nodiscard]] Status set_up(int index);

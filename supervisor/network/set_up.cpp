@@ -114,6 +114,14 @@ Status set_up_inside(const NetworkPlan& plan, const std::string& name, LinkInfo&
 Status set_up_host_end(Links& host, const NetworkPlan& plan) {
   const auto link = host.find(std::string(plan.host_link.view()));
   if (!link) return tl::unexpected(link.error());
+  // Two interfaces with one network: the host would send to one what is for the other.
+  const auto known = host.find_overlap(plan.gateway);
+  if (!known) return tl::unexpected(known.error());
+  if (known->version != 0) {
+    return fail(ErrorCode::unsupported, "the host has " + network_text(*known) +
+                                            " itself, which overlaps " +
+                                            network_text(plan.address));
+  }
   Status done = host.set_alias(link->index, std::string(plan.owner.view()));
   // Without IPv6 there is nothing to switch off, and an IPv6 address fails below.
   if (done) (void)host.disable_own_addresses(link->index);

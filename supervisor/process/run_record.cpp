@@ -84,6 +84,7 @@ std::string encode_record(const RunRecord& record) {
   line("missing", std::to_string(record.missing.bits()));
   line("fingerprint", record.fingerprint);
   if (!record.shards.empty()) line("shards", shards_text(record.shards));
+  if (!record.network.empty()) line("network", record.network);
   return text;
 }
 
@@ -99,7 +100,7 @@ Result<RunRecord> decode_record(std::string_view text) {
   if (value("version") != version) return bad("version");
   const auto tenant = TenantId::parse(value("tenant"));
   if (!tenant) return bad("tenant");
-  RunRecord record{*tenant, 0, 0, {}, 0, 0, {}, {}, {}, {}};
+  RunRecord record{*tenant, 0, 0, {}, 0, 0, {}, {}, {}, {}, {}};
   std::uint32_t applied = 0;
   std::uint32_t missing = 0;
   if (!parse_number(value("pid"), record.pid) || record.pid < 0 || record.pid == 1)
@@ -112,6 +113,7 @@ Result<RunRecord> decode_record(std::string_view text) {
   if (!parse_shards(value("shards"), record.shards)) return bad("shards");
   record.boot_id = value("boot_id");
   record.fingerprint = value("fingerprint");
+  record.network = value("network");
   record.applied = LayerSet(applied);
   record.missing = LayerSet(missing);
   return record;
@@ -128,6 +130,7 @@ Status RunRecords::write(const RunRecord& record) const {
 void RunRecords::end(RunRecord record) const {
   record.pid = 0;
   record.start_ticks = 0;
+  record.network.clear();
   // Without it the dead pid's start ticks still tell the next supervisor that nobody is there.
   (void)write(record);
 }

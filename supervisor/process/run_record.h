@@ -31,6 +31,7 @@ struct RunRecord {
   LayerSet missing;
   std::string fingerprint;  // of the settings that only a new worker can change
   ShardSet shards;          // that a pooled worker writes
+  std::string network{};    // what of the host's networks it has; empty: none. See network_claims.h
 
   friend bool operator==(const RunRecord&, const RunRecord&) = default;
 };

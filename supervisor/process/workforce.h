@@ -14,6 +14,8 @@
 #include "supervisor/launch/data_directory.h"
 #include "supervisor/launch/pool_directory.h"
 #include "supervisor/process/live_worker.h"
+#include "supervisor/process/network_claims.h"
+#include "supervisor/process/network_helpers.h"
 
 namespace tenantd {
 
@@ -27,6 +29,9 @@ struct InstallationPaths {
   // Beside the jail, as all confined programs are.
   [[nodiscard]] std::string encoder_program() const {
     return jail_program.substr(0, jail_program.rfind('/') + 1) + "tenantd-encoder";
+  }
+  [[nodiscard]] std::string network_program() const {
+    return jail_program.substr(0, jail_program.rfind('/') + 1) + "tenantd-network";
   }
   [[nodiscard]] std::string probe_program() const {
     return jail_program.substr(0, jail_program.rfind('/') + 1) + "tenantd-probe";
@@ -55,6 +60,10 @@ class Workforce {
   // before_release.
   [[nodiscard]] LaunchRequest request_for(const TenantId& tenant, const TenantConfig& config,
                                           uid_t uid) const;
+  // The same for the worker itself, which alone has a network: a probe beside it would take its
+  // address.
+  [[nodiscard]] Status add_network(const TenantId& tenant, const TenantConfig& config,
+                                   LaunchRequest& request, RunRecord& record);
   // What such a worker is launched with; of its mounts only the targets.
   [[nodiscard]] LaunchSpec spec_for(const TenantId& tenant, const TenantConfig& config) const;
 
@@ -73,6 +82,8 @@ class Workforce {
   InstallationPaths paths_;
   std::string boot_id_;
   std::unordered_map<TenantId, std::uint64_t> last_generations_;
+  NetworkClaims networks_;
+  NetworkHelpers network_helpers_;
   std::string program_;
   std::vector<std::string> library_paths_;
   std::vector<PreparedEncoder> encoders_;
