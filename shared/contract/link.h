@@ -30,6 +30,7 @@ enum class LinkKind : std::uint16_t {
   drained = 5,
   command = 6,       // control only
   probe_result = 7,  // tenantd-probe only
+  row_result = 8,    // likewise
   // supervisor → program
   attach = 32,  // carries the client's socket
   settings = 33,
@@ -45,6 +46,7 @@ enum class LinkKind : std::uint16_t {
   verify_probe_record = 43,  // control only
   probe_order = 44,          // tenantd-probe only
   release_tenant = 45,       // pooled workers only
+  row_tenant = 46,           // tenantd-probe only; carries a client's socket
 };
 
 struct LinkHeader {

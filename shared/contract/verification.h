@@ -73,6 +73,8 @@ enum class ProbeAttempt : std::uint32_t {
   descriptors,        // opens `amount` descriptors
   file_size,          // writes at offset `amount` of its first data file
   new_file,           // adds a file to /data
+  other_shard_file,   // opens `path`, a database of another pooled worker
+  rows,               // a RowTenant for each side follows: all of RowProbe, as they
   count,
 };
 
@@ -82,7 +84,7 @@ struct ProbeOrder {
   LinkHeader header{};
   ProbeAttempt attempt{};
   std::int32_t victim_pid = 0;
-  std::uint64_t amount = 0;
+  std::uint64_t amount = 0;  // of `rows`: a number that nobody had before
   FixedText<240> path{};
 };
 
@@ -94,6 +96,49 @@ struct ProbeResult {
   LinkHeader header{};
   ProbeStep step{};
   std::int32_t error = 0;  // 0: the attempt succeeded; else the errno that stopped it
+};
+
+// What one of two tenants that share a worker tries on the other, over connections to that worker.
+enum class RowProbe : std::uint32_t {
+  rows_listed,       // lists its routes
+  rows_read,         // reads the other's routes by their ids
+  rows_routed,       // asks what only the other's routes answer
+  row_existence,     // takes ids that the other has
+  rows_removed,      // replaces and removes what is called as the other's
+  other_entry,       // reads, sets and deletes the other's cached value
+  other_statistics,  // watches its numbers while the other uses its caches
+  error_texts,       // provokes errors
+  count,
+};
+
+enum class RowVerdict : std::uint32_t {
+  held,
+  broken,   // it learnt of the other, or did something to it
+  untold,   // it did not come about
+  refused,  // nor could it: the worker takes nobody more
+};
+
+enum class RowSide : std::uint32_t { intruder = 0, owner = 1 };
+
+// The one that the probe program speaks.
+inline constexpr std::uint32_t row_protocol_version = 1;
+
+// Supervisor → probe program, after the order: one side's connection to the live worker.
+struct RowTenant {
+  static constexpr LinkKind kind = LinkKind::row_tenant;
+  LinkHeader header{};
+  RowSide side{};
+  std::uint32_t reserved = 0;
+  FixedText<64> tenant_id{};
+};
+
+// Probe program → supervisor: one of each, between its two ProbeResults.
+struct RowResult {
+  static constexpr LinkKind kind = LinkKind::row_result;
+  LinkHeader header{};
+  RowProbe probe{};
+  RowVerdict verdict{};
+  FixedText<128> text{};  // for people; of what is planted, never of a tenant's
 };
 
 static_assert(std::is_trivially_copyable_v<VerifyProbeRecord> && sizeof(VerifyProbeRecord) == 288);

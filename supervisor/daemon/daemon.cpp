@@ -118,7 +118,7 @@ CommandTargets Daemon::command_targets() {
 
 VerificationServices Daemon::verification_services() {
   return {{parts_.loop, parts_.launcher, parts_.cgroups, reaper_},
-          tenants_,
+          {tenants_, pooled_, pool_workers_},
           workforce_,
           uids_of(parts_),
           parts_.paths};

@@ -79,7 +79,9 @@ void Daemon::set_alarm(std::uint64_t at_ms) {
 Result<std::unique_ptr<Worker>> Daemon::start_worker(const TenantId& tenant,
                                                      const TenantConfig& config,
                                                      std::uint64_t generation) {
-  const std::string data = data_directory_path(parts_.paths.state_dir, tenant);
+  const std::string& state = parts_.paths.state_dir;
+  const std::string data =
+      config.pool ? pool_directory_path(state, tenant) : data_directory_path(state, tenant);
   const bool is_new = ::access(data.c_str(), F_OK) != 0;
   auto worker = workforce_.start(tenant, config, generation);
   if (worker && is_new) verifier_.onboard(tenant);

@@ -186,6 +186,7 @@ int run_attempt(const ProbeOrder& order, const LaunchSpec& spec) noexcept {
   const char* const path = order.path.bytes.data();
   switch (order.attempt) {
     case ProbeAttempt::other_tenant_file:
+    case ProbeAttempt::other_shard_file:
     case ProbeAttempt::host_file:
       return open_path(path, O_RDONLY);
     case ProbeAttempt::other_memory:
@@ -226,6 +227,7 @@ int run_attempt(const ProbeOrder& order, const LaunchSpec& spec) noexcept {
       return write_past_bound(spec, order.amount);
     case ProbeAttempt::new_file:
       return add_file();
+    case ProbeAttempt::rows:
     case ProbeAttempt::count:
       break;
   }

@@ -19,6 +19,7 @@ struct Stops {
 };
 constexpr std::array stops = {
     Stops{ProbeAttempt::other_tenant_file, {ENOENT, EACCES, EPERM}},
+    Stops{ProbeAttempt::other_shard_file, {ENOENT, EACCES, EPERM}},
     Stops{ProbeAttempt::host_file, {ENOENT, EACCES, EPERM}},
     Stops{ProbeAttempt::other_memory, {ESRCH, EPERM, ENOSYS}},
     Stops{ProbeAttempt::shared_memory, {ENOENT, EACCES, EPERM}},
@@ -90,6 +91,15 @@ Finding judge_cpu(const ProbeRow& row, const ProbeEnd& end) {
   return breach(row, "it was not held back", end.missing);
 }
 
+bool take_row(const RowResult& row, std::uint64_t generation, ProbeEnd& end) {
+  const auto at = static_cast<std::size_t>(row.probe);
+  const bool known = at < end.rows.size() && row.verdict <= RowVerdict::refused;
+  if (!known || row.header.generation != generation || !row.text.valid()) return false;
+  if (!end.tried || end.error || end.rows[at]) return false;
+  end.rows[at] = row;
+  return true;
+}
+
 }  // namespace
 
 bool take_probe_message(std::span<const std::byte> packet, std::uint64_t generation,
@@ -102,6 +112,8 @@ bool take_probe_message(std::span<const std::byte> packet, std::uint64_t generat
     end.jail_reason = report.reason.view();
     return true;
   }
+  RowResult row;
+  if (parse_link_message(packet, row)) return take_row(row, generation, end);
   ProbeResult result;
   if (!parse_link_message(packet, result) || result.header.generation != generation) return false;
   if (result.step == ProbeStep::trying && !end.tried) {
@@ -111,6 +123,27 @@ bool take_probe_message(std::span<const std::byte> packet, std::uint64_t generat
   if (result.step != ProbeStep::done || !end.tried || end.error) return false;
   end.error = result.error;
   return true;
+}
+
+Finding judge_row(const ProbeRow& row, const ProbeEnd& end) {
+  if (end.faulty) return failed("the probe sent what it may not");
+  if (!end.jail_reason.empty()) return failed("could not be confined: " + end.jail_reason);
+  if (!end.tried) return failed("the probe never began: " + end.cause.describe());
+  const auto& said = end.rows.at(static_cast<std::size_t>(row.row));
+  if (!said && end.late) return failed("inconclusive: it took too long");
+  if (!said) return failed("inconclusive: " + end.cause.describe());
+  std::string text = printable(said->text.view(), said->text.bytes.size());
+  switch (said->verdict) {
+    case RowVerdict::held:
+      return passed(std::move(text));
+    case RowVerdict::refused:
+      return {ProbeOutcome::not_applicable, "the worker takes nobody more: " + text};
+    case RowVerdict::broken:
+      return failed(std::move(text));
+    case RowVerdict::untold:
+      break;
+  }
+  return failed("inconclusive: " + text);
 }
 
 Finding judge_attempt(const ProbeRow& row, const ProbeEnd& end) {

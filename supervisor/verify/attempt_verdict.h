@@ -5,6 +5,7 @@
 // failure.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 
@@ -26,13 +27,17 @@ struct ProbeEnd {
   CgroupUsage usage;               // of its group, after its death
   std::uint64_t cpu_quota_us = 0;  // of each period of its group
   LayerSet missing;                // layers that it ran without, as root tolerates
+  // What it said of each RowProbe.
+  std::array<std::optional<RowResult>, static_cast<std::size_t>(RowProbe::count)> rows{};
 };
 
-// Takes the jail's report or one of the probe's two messages into `end`. False: anything else, in
-// any other order or of another generation; `end` is as it was.
+// Takes the jail's report, one of the probe's two messages or, between them, what it says of one
+// RowProbe into `end`. False: anything else, in any other order or of another generation; `end` is
+// as it was.
 [[nodiscard]] bool take_probe_message(std::span<const std::byte> packet, std::uint64_t generation,
                                       ProbeEnd& end);
 
 [[nodiscard]] Finding judge_attempt(const ProbeRow& row, const ProbeEnd& end);
+[[nodiscard]] Finding judge_row(const ProbeRow& row, const ProbeEnd& end);
 
 }  // namespace tenantd

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "shared/os/fd.h"
@@ -16,6 +17,10 @@ namespace tenantd {
 namespace {
 
 constexpr mode_t others = 077;
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const noexcept { (void)::closedir(directory); }
+};
 
 std::string octal(mode_t mode) {
   std::array<char, 8> text{};
@@ -82,6 +87,34 @@ Finding probe_data_files(const std::string& path) {
   return passed(std::to_string(count) + " entries, nothing for group and others");
 }
 
+Finding probe_shards(const std::string& path, const ShardSet& shards) {
+  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
+  struct stat owner {};
+  if (!directory || ::fstat(::dirfd(directory.get()), &owner) != 0) return failed(errno_text(path));
+  std::uint32_t found = 0;
+  while (const dirent* const entry = ::readdir(directory.get())) {
+    const std::string name(entry->d_name);
+    struct stat info {};
+    if (name == "." || name == ".." || name == running_file_name) continue;
+    const auto number = static_cast<std::uint32_t>(std::strtoul(name.c_str(), nullptr, 10));
+    if (shard_directory_name(number) != name || !shards.has(number)) {
+      return failed(name.substr(0, 64) + " is none of its shards");
+    }
+    if (::fstatat(::dirfd(directory.get()), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISDIR(info.st_mode) || info.st_uid != owner.st_uid || (info.st_mode & 07777) != 0700) {
+      return failed(name + " is no directory of its own with mode 0700");
+    }
+    const Finding files = probe_data_files(path + "/" + name);
+    if (files.outcome != ProbeOutcome::passed) return failed(name + ": " + files.evidence);
+    ++found;
+  }
+  if (found != shards.count()) {
+    return failed("it has " + std::to_string(shards.count()) + " shards, and " +
+                  std::to_string(found) + " are there");
+  }
+  return passed(std::to_string(found) + " shards, no other's, mode 0700");
+}
+
 Finding probe_run_record(const std::string& path, pid_t pid, std::uint64_t generation) {
   struct stat info {};
   struct stat above {};
@@ -105,13 +138,22 @@ Finding probe_run_record(const std::string& path, pid_t pid, std::uint64_t gener
   return passed("mode " + octal(info.st_mode) + ", process " + std::to_string(pid));
 }
 
-UidScan::UidScan(std::string parent, std::string tenant, const UidAllocator& uids)
-    : tenant_(std::move(tenant)), directory_(::opendir(parent.c_str())) {
+UidScan::UidScan(const std::string& parent, const std::string& directory, const UidAllocator& uids)
+    : directory_(::opendir(parent.c_str())) {
+  const int opening = errno;
   struct stat info {};
-  if (directory_ == nullptr ||
-      ::fstatat(::dirfd(directory_.get()), tenant_.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+  const std::size_t slash = directory.rfind('/');
+  if (directory.substr(0, slash) == parent) own_ = directory.substr(slash + 1);
+  if (::lstat(directory.c_str(), &info) != 0) {
     directory_.reset();
-    finding_ = failed(errno_text(parent));
+    finding_ = failed(errno_text(directory));
+    return;
+  }
+  if (directory_ == nullptr) {
+    // A host without a tenant that has a process of its own has no such folder.
+    errno = opening;
+    finding_ =
+        opening == ENOENT ? passed("no tenant has data of its own") : failed(errno_text(parent));
     return;
   }
   uid_ = info.st_uid;
@@ -137,7 +179,7 @@ bool UidScan::step() {
     }
     const std::string name(entry->d_name);
     struct stat info {};
-    if (name == "." || name == ".." || name == tenant_) continue;
+    if (name == "." || name == ".." || name == own_) continue;
     ++seen_;
     if (::fstatat(::dirfd(directory_.get()), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
       continue;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "shared/contract/shards.h"
 #include "shared/contract/verification.h"
 #include "supervisor/launch/data_directory.h"
 #include "supervisor/process/run_record.h"
@@ -36,15 +37,17 @@ inline constexpr std::size_t max_entries = 512;
 // What is in it: regular files and directories of its owner, one link each, nothing for group and
 // others.
 [[nodiscard]] Finding probe_data_files(const std::string& path);
+// A pooled worker's: directories of exactly `shards`, each as above.
+[[nodiscard]] Finding probe_shards(const std::string& path, const ShardSet& shards);
 // The record at `path` of a worker with this pid and generation; pid 0: none runs.
 [[nodiscard]] Finding probe_run_record(const std::string& path, pid_t pid,
                                        std::uint64_t generation);
 
-// Whether another entry beside the tenant's directory, or control, has its uid: as many entries as
-// there are tenants, so in slices.
+// Whether another entry of `parent`, or control, has the uid of `directory`, which may be one of
+// them: as many entries as there are tenants, so in slices.
 class UidScan {
  public:
-  UidScan(std::string parent, std::string tenant, const UidAllocator& uids);
+  UidScan(const std::string& parent, const std::string& directory, const UidAllocator& uids);
   // Looks at up to max_entries more. True: finding() is final.
   [[nodiscard]] bool step();
   [[nodiscard]] const Finding& finding() const noexcept { return finding_; }
@@ -55,7 +58,7 @@ class UidScan {
   };
   [[nodiscard]] bool conclude(Finding finding);
 
-  std::string tenant_;
+  std::string own_;  // its name, if it is one of them
   uid_t uid_ = 0;
   std::size_t seen_ = 0;
   std::unique_ptr<DIR, Close> directory_;

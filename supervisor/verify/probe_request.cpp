@@ -28,18 +28,18 @@ void aim_at_bounds(ProbeLaunch& launch) {
   ResourceLimits& limits = launch.request.limits;
   switch (launch.order.attempt) {
     case ProbeAttempt::memory:
-      if (limits.memory_max_bytes == 0) launch.not_promised = "its file sets no memory_max";
+      if (limits.memory_max_bytes == 0) launch.not_promised = "no memory_max is set";
       limits.memory_max_bytes = at_most(limits.memory_max_bytes, memory_bound_bytes);
       limits.memory_high_bytes = 0;
       launch.order.amount = 2 * memory_bound_bytes;
       return;
     case ProbeAttempt::cpu:
-      if (limits.cpu_millicores == 0) launch.not_promised = "its file sets no cpu";
+      if (limits.cpu_millicores == 0) launch.not_promised = "no cpu is set";
       limits.cpu_millicores = at_most(limits.cpu_millicores, cpu_bound_millicores);
       launch.order.amount = burn_us;
       return;
     case ProbeAttempt::threads:
-      if (limits.pids_max == 0) launch.not_promised = "its file sets no pids_max";
+      if (limits.pids_max == 0) launch.not_promised = "no pids_max is set";
       limits.pids_max = at_most(limits.pids_max, threads_bound);
       launch.order.amount = launch.request.spec.processes_limit + beyond;
       return;
@@ -48,7 +48,7 @@ void aim_at_bounds(ProbeLaunch& launch) {
       return;
     case ProbeAttempt::file_size:
       launch.order.amount = launch.request.spec.file_size_limit_bytes;
-      if (launch.order.amount == 0) launch.not_promised = "its file sets no max_storage";
+      if (launch.order.amount == 0) launch.not_promised = "no max_storage is set";
       if (launch.request.spec.data_file_count == 0) {
         launch.not_promised = "its program makes files as it likes";
       }
@@ -68,6 +68,8 @@ const std::string& path_for(ProbeAttempt attempt, const ProbeTargets& targets) {
   switch (attempt) {
     case ProbeAttempt::other_tenant_file:
       return targets.other_tenant_file;
+    case ProbeAttempt::other_shard_file:
+      return targets.other_shard_file;
     case ProbeAttempt::host_file:
       return targets.host_file;
     case ProbeAttempt::abstract_socket:
@@ -91,11 +93,17 @@ ProbeLaunch make_probe_launch(const ProbeRow& row, LaunchRequest worker,
   launch.request.program_path = paths.probe_program();
   launch.request.data_directory = probe_directory_path(paths.state_dir, tenant);
   launch.request.cgroup = CgroupName{tenant, generation, true};
+  // Of a pooled worker the files of one shard, in /data itself.
+  launch.request.spec.shard_count = 0;
+  launch.request.spec.shards = {};
   launch.order = make_link_message<ProbeOrder>(generation);
   launch.order.attempt = row.attempt;
   launch.order.victim_pid = targets.victim_pid;
   if (!launch.order.path.assign(path_for(row.attempt, targets))) {
     launch.not_promised = "the path is too long to be tried";
+  }
+  if (row.attempt == ProbeAttempt::other_shard_file && targets.other_shard_file.empty()) {
+    launch.not_applicable = "no other pooled worker has a shard";
   }
   aim_at_bounds(launch);
   return launch;

@@ -1,10 +1,10 @@
 // What a probe process is launched with: the tenant's worker's own launch, and where it differs.
 //
 // Runs in: the supervisor. It differs in five things: the program; a data directory of its own, so
-// that it can never touch the tenant's data; a control group of its own beside the tenant's, so
-// that neither its lack of memory nor its use of the CPU is the tenant's; and in that group, for
-// the attempts on memory, CPU and threads, bounds low enough that reaching them costs the host
-// nothing.
+// that it can never touch the tenant's data (and without shards, where the worker has some); a
+// control group of its own beside the tenant's, so that neither its lack of memory nor its use of
+// the CPU is the tenant's; and in that group, for the attempts on memory, CPU and threads, bounds
+// low enough that reaching them costs the host nothing.
 #pragma once
 
 #include <string>
@@ -17,6 +17,7 @@ namespace tenantd {
 // What the attempts are aimed at.
 struct ProbeTargets {
   std::string other_tenant_file;
+  std::string other_shard_file;  // empty: no other pooled worker has one
   std::string host_file;
   std::string client_socket;
   std::string abstract_socket;  // without the leading zero
@@ -26,7 +27,9 @@ struct ProbeTargets {
 struct ProbeLaunch {
   LaunchRequest request;
   ProbeOrder order;
-  std::string not_promised;  // why there is nothing to try, empty: there is
+  // Why there is nothing to try; both empty: there is.
+  std::string not_promised;
+  std::string not_applicable;
 };
 
 [[nodiscard]] ProbeLaunch make_probe_launch(const ProbeRow& row, LaunchRequest worker,

@@ -8,8 +8,10 @@
 namespace tenantd {
 namespace {
 
-// Its report, the two of its attempt, and none to spare for a flood.
-constexpr ProgramBounds probe_bounds{.messages_per_second = 8, .log_lines_per_second = 1};
+// Its report, the two of its attempt, one of each row, and few to spare for a flood.
+constexpr ProgramBounds probe_bounds{
+    .messages_per_second = 8 + static_cast<std::uint32_t>(RowProbe::count),
+    .log_lines_per_second = 1};
 
 // Our child, not reaped: the pid is still its own.
 void end_child(pid_t pid) noexcept {
@@ -29,7 +31,7 @@ ProbeRun::ProbeRun(const ProbeServices& services, const LaunchRequest& request, 
 
 Result<std::unique_ptr<ProbeRun>> ProbeRun::start(const ProbeServices& services,
                                                   LaunchRequest request, ProbeOrder order,
-                                                  OnEnd on_end) {
+                                                  OnEnd on_end, RowConnections rows) {
   auto launched = services.launcher.launch(request);
   if (!launched) return tl::unexpected(launched.error());
   std::unique_ptr<ProbeRun> run(new ProbeRun(services, request, std::move(on_end)));
@@ -51,14 +53,25 @@ Result<std::unique_ptr<ProbeRun>> ProbeRun::start(const ProbeServices& services,
     return tl::unexpected(process.error());
   }
   self->process_ = std::move(*process);
-  order.header.generation = self->cgroup_.generation;
-  // Fails only where it has died already, which is told.
-  (void)self->process_->send(order);
+  self->give(order, std::move(rows));
   self->timeout_.start(timeout_ms, [self] {
     self->end_.late = true;
     self->process_->kill();
   });
   return run;
+}
+
+// Fails only where it has died already, which is told.
+void ProbeRun::give(ProbeOrder order, RowConnections rows) {
+  order.header.generation = cgroup_.generation;
+  (void)process_->send(order);
+  if (order.attempt != ProbeAttempt::rows) return;
+  for (std::size_t side = 0; side < rows.sockets.size(); ++side) {
+    auto one = make_link_message<RowTenant>(cgroup_.generation);
+    one.side = static_cast<RowSide>(side);
+    if (rows.ids[side]) (void)one.tenant_id.assign(rows.ids[side]->view());
+    (void)process_->send(one, std::move(rows.sockets[side]));
+  }
 }
 
 ProbeRun::~ProbeRun() {

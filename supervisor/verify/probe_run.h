@@ -1,6 +1,6 @@
 // One probe process: launched, given its order, watched to its end.
 //
-// Runs in: the supervisor. The process is hostile: its messages are two at most and checked, its
+// Runs in: the supervisor. The process is hostile: its messages are few and checked, its
 // lines are not kept, its time is bounded, and nobody mistakes its death for a worker's.
 #pragma once
 
@@ -22,6 +22,12 @@ struct ProbeServices {
   CgroupReaper& reaper;
 };
 
+// Of ProbeAttempt::rows, by RowSide.
+struct RowConnections {
+  std::array<std::optional<TenantId>, 2> ids;
+  std::array<UniqueFd, 2> sockets;
+};
+
 class ProbeRun {
  public:
   static constexpr std::uint64_t timeout_ms = 20'000;  // of a host that is very busy
@@ -32,7 +38,8 @@ class ProbeRun {
   // Errors: as of Launcher::launch; then nothing is left and nothing is called.
   [[nodiscard]] static Result<std::unique_ptr<ProbeRun>> start(const ProbeServices& services,
                                                                LaunchRequest request,
-                                                               ProbeOrder order, OnEnd on_end);
+                                                               ProbeOrder order, OnEnd on_end,
+                                                               RowConnections rows = {});
   // Ends the process without calling anybody.
   ~ProbeRun();
   ProbeRun(const ProbeRun&) = delete;
@@ -40,6 +47,7 @@ class ProbeRun {
 
  private:
   ProbeRun(const ProbeServices& services, const LaunchRequest& request, OnEnd on_end);
+  void give(ProbeOrder order, RowConnections rows);
   void on_message(std::span<const std::byte> packet);
   void misbehaved();
   void conclude(const DeathCause& cause);

@@ -19,30 +19,43 @@ constexpr LayerSet by(std::initializer_list<Layer> list) {
   return layers;
 }
 
-// Whoever has a process of its own. Nothing of a pooled tenant's own can be launched or looked at
-// this way: its rows name the pool's workers once there are any.
-constexpr std::uint8_t own_process =
-    level_bit(IsolationLevel::process) | level_bit(IsolationLevel::physical);
+// Of a process: the tenant's own, or the pooled worker that has the tenant's shard.
+constexpr std::uint8_t every_level = level_bit(IsolationLevel::logical) |
+                                     level_bit(IsolationLevel::process) |
+                                     level_bit(IsolationLevel::physical);
+// Of tenants that share a process.
+constexpr std::uint8_t pooled = level_bit(IsolationLevel::logical);
+
+constexpr ProbeRow only_at(std::uint8_t levels, ProbeRow row) {
+  row.levels = levels;
+  return row;
+}
 
 constexpr ProbeRow file(std::string_view name, IsolationCheck check, FileProbe probe,
                         std::initializer_list<Layer> layers, std::string_view mechanism) {
-  return {name, check, files, probe, {}, {}, by(layers), own_process, mechanism};
+  return {name, check, files, probe, {}, {}, {}, by(layers), every_level, mechanism};
 }
 constexpr ProbeRow live(std::string_view name, IsolationCheck check,
                         std::array<std::string_view, 4> facts, std::initializer_list<Layer> layers,
                         std::string_view mechanism) {
-  return {name, check, posture, {}, facts, {}, by(layers), own_process, mechanism};
+  return {name, check, posture, {}, facts, {}, {}, by(layers), every_level, mechanism};
 }
 constexpr ProbeRow tried(std::string_view name, IsolationCheck check, ProbeAttempt one,
                          std::initializer_list<Layer> layers, std::string_view mechanism) {
-  return {name, check, attempt, {}, {}, one, by(layers), own_process, mechanism};
+  return {name, check, attempt, {}, {}, one, {}, by(layers), every_level, mechanism};
+}
+constexpr ProbeRow planted(std::string_view name, IsolationCheck check, RowProbe one,
+                           std::string_view mechanism) {
+  return {name, check, ProbeSource::rows, {}, {}, {}, one, {}, pooled, mechanism};
 }
 
-constexpr std::array rows = {
+constexpr std::array table = {
     file("database.data_directory", database, FileProbe::data_directory, {},
          "a directory of the tenant's uid with mode 0700, below one of the supervisor's"),
     file("database.data_files", database, FileProbe::data_files, {},
          "regular files of the tenant's uid, no links, nothing for group and others"),
+    only_at(pooled, file("database.shards", database, FileProbe::shards, {},
+                         "a pooled worker's directory holds its own shards and no other's")),
     file("database.unique_uid", database, FileProbe::unique_uid, {own_uid},
          "no other tenant's directory and not control has its uid"),
     live("database.mount_namespace", database, {"ns_mnt"}, {mount_namespace},
@@ -51,8 +64,23 @@ constexpr std::array rows = {
          "a root that holds the tenant's own directory alone"),
     tried("database.other_tenant", database, ProbeAttempt::other_tenant_file,
           {mount_namespace, own_uid, landlock}, "opens another tenant's database by its path"),
+    only_at(pooled,
+            tried("database.other_shard", database, ProbeAttempt::other_shard_file,
+                  {mount_namespace, landlock}, "opens another pooled worker's shard by its path")),
     tried("database.host_file", database, ProbeAttempt::host_file, {mount_namespace, landlock},
           "opens a file of the host that everybody may read"),
+    planted("database.rows_listed", database, RowProbe::rows_listed,
+            "lists its routes: its own alone, none of the verified tenant, none of the other"),
+    planted("database.rows_read", database, RowProbe::rows_read,
+            "reads the other's routes by their ids"),
+    planted("database.rows_routed", database, RowProbe::rows_routed,
+            "asks with the other's text, vector, keyword, ids and tag"),
+    planted("database.row_existence", database, RowProbe::row_existence,
+            "adds an id that the other has, and compares how it is refused with a free one"),
+    planted("database.rows_removed", database, RowProbe::rows_removed,
+            "replaces and removes routes by the other's ids; the other's are as they were"),
+    planted("database.error_texts", database, RowProbe::error_texts,
+            "provokes errors, which name nothing of the other"),
 
     live("cache.ipc_namespace", cache, {"ns_ipc"}, {ipc_namespace},
          "System V and POSIX shared memory of its own"),
@@ -61,6 +89,10 @@ constexpr std::array rows = {
           "reads the memory of another tenant's worker, where its cache is"),
     tried("cache.shared_memory", cache, ProbeAttempt::shared_memory, {mount_namespace, landlock},
           "opens the host's directory of shared memory"),
+    planted("cache.other_entry", cache, RowProbe::other_entry,
+            "reads, deletes and clears what the other has cached under its key"),
+    planted("cache.other_statistics", cache, RowProbe::other_statistics,
+            "watches its own numbers while the other uses its caches"),
 
     live("network.namespace", network, {"ns_net"}, {network_namespace},
          "a network namespace without a usable interface"),
@@ -127,10 +159,10 @@ constexpr std::array rows = {
     tried("resource.new_file", resource, ProbeAttempt::new_file, {landlock},
           "adds a file to its data directory"),
 };
-static_assert(rows.size() <= VerifyProbeRecord::max_records);
+static_assert(table.size() <= VerifyProbeRecord::max_records);
 
 }  // namespace
 
-std::span<const ProbeRow> probe_rows() noexcept { return rows; }
+std::span<const ProbeRow> probe_rows() noexcept { return table; }
 
 }  // namespace tenantd

@@ -18,14 +18,15 @@ std::string plan_text(const TenantConfig& config) {
          ")";
 }
 
-std::uint8_t level_of(const Tenant& tenant) {
-  const TenantConfig& config = *tenant.config;
+std::uint8_t level_of(const Tenant& process) {
+  const TenantConfig& config = *process.config;
   return level_bit(config.isolation_level.value_or(plan_row(config.plan).default_level));
 }
 
-Finding no_worker(const Tenant& tenant) {
+Finding no_worker(const Tenant& process) {
+  const std::string whose = process.config->pool ? process.id.str() : "the tenant";
   return {ProbeOutcome::not_applicable,
-          "no worker runs: the tenant is " + std::string(phase_name(tenant.phase))};
+          "no worker runs: " + whose + " is " + std::string(phase_name(process.phase))};
 }
 
 }  // namespace
@@ -44,22 +45,29 @@ std::vector<std::string_view> VerifyReport::failures() const {
   return names;
 }
 
-Verification::Verification(const VerificationServices& services, TenantId tenant, CheckMask checks,
-                           LayerSet tolerated, std::uint64_t first_generation, OnDone on_done)
+Verification::Verification(const VerificationServices& services, SharedFindings& shared,
+                           TenantId tenant, CheckMask checks, LayerSet tolerated,
+                           std::uint64_t first_generation, OnDone on_done)
     : services_(services),
+      shared_(shared),
       tenant_(tenant),
+      process_id_(tenant),
       checks_(checks),
       tolerated_(tolerated),
       generation_(first_generation),
       on_done_(std::move(on_done)),
       findings_(probe_rows().size()),
       idle_(services.probes.loop) {
+  if (const Tenant* const process = process_of(services_.known, tenant_)) {
+    process_id_ = process->id;
+  }
   turn_soon();
 }
 
 Verification::~Verification() {
   run_.reset();
-  remove_probe_directory(services_.paths.state_dir, tenant_);
+  release_row_tenants();
+  remove_probe_directory(services_.paths.state_dir, process_id_);
 }
 
 void Verification::turn_soon() {
@@ -70,22 +78,25 @@ void Verification::turn_soon() {
 }
 
 void Verification::turn() {
-  const Tenant* const tenant = services_.tenants.find(tenant_);
-  if (tenant == nullptr || tenant->config == nullptr) {
+  const Tenant* const process = process_of(services_.known, tenant_);
+  if (process == nullptr || process->id != process_id_) {
     const OnDone on_done = std::exchange(on_done_, nullptr);
-    return on_done(fail(ErrorCode::not_found, "the tenant has gone"));
+    if (services_.known.pooled.find(tenant_) == nullptr) {
+      return on_done(fail(ErrorCode::not_found, "the tenant has gone"));
+    }
+    return on_done(fail(ErrorCode::unavailable, "its shard is on its way to another worker"));
   }
-  level_ = level_of(*tenant);
-  if (stage_ == Stage::report) return report(*tenant);
-  if (stage_ == Stage::attempts && !try_next(*tenant)) return;
-  stage_ = work(*tenant);
-  turn_soon();
+  level_ = level_of(*process);
+  if (stage_ == Stage::report) return report(*process);
+  if (stage_ == Stage::attempts && !try_next(*process)) return;
+  stage_ = work(*process);
+  if (stage_ != Stage::rows) turn_soon();
 }
 
-Verification::Stage Verification::work(const Tenant& tenant) {
+Verification::Stage Verification::work(const Tenant& process) {
   switch (stage_) {
     case Stage::files:
-      look_at_files(tenant);
+      look_at_files(process);
       return uid_scan_ ? Stage::uids : Stage::posture;
     case Stage::uids:
       if (!uid_scan_->step()) return Stage::uids;
@@ -97,13 +108,16 @@ Verification::Stage Verification::work(const Tenant& tenant) {
       }
       return Stage::posture;
     case Stage::posture:
-      return look_at_posture(tenant);
+      return look_at_posture(process);
     case Stage::neighbours:
-      return look_at_neighbours(tenant);
+      return look_at_neighbours(process);
     case Stage::launch:
-      return prepare_attempts(tenant);
+      return prepare_attempts(process);
     case Stage::attempts:
-      return next_row_ < findings_.size() ? Stage::attempts : Stage::report;
+      return next_row_ < findings_.size() ? Stage::attempts : Stage::plant;
+    case Stage::plant:
+      return begin_rows(process);
+    case Stage::rows:
     case Stage::report:
       break;
   }
@@ -111,7 +125,7 @@ Verification::Stage Verification::work(const Tenant& tenant) {
 }
 
 bool Verification::wanted(const ProbeRow& row) const noexcept {
-  return (checks_ & mask_of(row.check)) != 0;
+  return (checks_ & mask_of(row.check)) != 0 && is_promised_at(row, level_);
 }
 
 // The first word stands; nobody asks for what is not wanted.
@@ -126,68 +140,65 @@ void Verification::find_all(ProbeSource source, const Finding& finding) {
   }
 }
 
-PromiseBounds Verification::bounds_of(const Tenant& tenant) const {
+PromiseBounds Verification::bounds_of(const Tenant& process) const {
   PromiseBounds bounds;
-  bounds.applied =
-      tenant.worker ? tenant.worker->applied_layers() : services_.probes.launcher.host().available;
+  bounds.applied = process.worker ? process.worker->applied_layers()
+                                  : services_.probes.launcher.host().available;
   bounds.tolerated = tolerated_;
   bounds.unwanted =
-      LayerSet::all().without(required_layers(to_resource_limits(*tenant.config), true));
+      LayerSet::all().without(required_layers(to_resource_limits(*process.config), true));
   return bounds;
 }
 
 // ---- files
 
-void Verification::look_at_files(const Tenant& tenant) {
+void Verification::look_at_files(const Tenant& process) {
   struct stat info {};
-  const std::string path = data_directory_path(services_.paths.state_dir, tenant_);
+  const std::string path = data_path_of(services_.paths.state_dir, process);
   const bool exists = ::lstat(path.c_str(), &info) == 0;
-  const PromiseBounds bounds = bounds_of(tenant);
+  const PromiseBounds bounds = bounds_of(process);
   for (std::size_t i = 0; i < findings_.size(); ++i) {
     const ProbeRow& row = probe_rows()[i];
-    if ((row.levels & level_) == 0) {
-      find(i, {ProbeOutcome::not_promised, "its isolation level does not promise it"});
-      continue;
-    }
     if (row.source != ProbeSource::files || !wanted(row)) continue;
     if (Finding promised = promise_of(row, bounds); promised.outcome != ProbeOutcome::passed) {
       find(i, std::move(promised));
     } else if (row.file == FileProbe::run_record) {
-      find(i, look_at_file(row, tenant));
+      find(i, look_at_file(row, process));
     } else if (!exists) {
-      find(i, {ProbeOutcome::not_applicable, "the tenant has no data yet"});
+      find(i, {ProbeOutcome::not_applicable, "there is no data yet"});
     } else if (row.file == FileProbe::unique_uid) {
-      uid_scan_.emplace(services_.paths.state_dir + "/tenants", tenant_.str(), services_.uids);
+      uid_scan_.emplace(services_.paths.state_dir + "/tenants", path, services_.uids);
     } else {
-      find(i, look_at_file(row, tenant));
+      find(i, look_at_file(row, process));
     }
   }
 }
 
-Finding Verification::look_at_file(const ProbeRow& row, const Tenant& tenant) const {
-  const std::string path = data_directory_path(services_.paths.state_dir, tenant_);
+Finding Verification::look_at_file(const ProbeRow& row, const Tenant& process) const {
+  const std::string path = data_path_of(services_.paths.state_dir, process);
   if (row.file == FileProbe::data_directory) return probe_data_directory(path, services_.uids);
   if (row.file == FileProbe::data_files) return probe_data_files(path);
-  if (!tenant.worker) return no_worker(tenant);
-  return probe_run_record(services_.paths.record_directory() + "/" + tenant_.str() + ".record",
-                          tenant.worker->pid(), tenant.generation);
+  if (!process.worker) return no_worker(process);
+  if (row.file == FileProbe::shards) return probe_shards(path, shards_of(process));
+  return probe_run_record(services_.paths.record_directory() + "/" + process.id.str() + ".record",
+                          process.worker->pid(), process.generation);
 }
 
 // ---- the live worker
 
-Verification::Stage Verification::look_at_posture(const Tenant& tenant) {
+Verification::Stage Verification::look_at_posture(const Tenant& process) {
   const auto rows = probe_rows();
   const bool any = std::any_of(rows.begin(), rows.end(), [this](const ProbeRow& row) {
-    return row.source == ProbeSource::posture && wanted(row) && (row.levels & level_) != 0;
+    return row.source == ProbeSource::posture && wanted(row);
   });
   if (!any) return Stage::launch;
-  if (!tenant.worker || tenant.phase != Phase::running) {
-    find_all(ProbeSource::posture, no_worker(tenant));
+  if (!process.worker || process.phase != Phase::running) {
+    find_all(ProbeSource::posture, no_worker(process));
     return Stage::launch;
   }
-  live_pid_ = tenant.worker->pid();
-  live_layers_ = tenant.worker->applied_layers();
-  auto live = look_at_worker(tenant, services_.workforce, services_.probes.cgroups, tolerated_);
+  live_pid_ = process.worker->pid();
+  live_layers_ = process.worker->applied_layers();
+  auto live = look_at_worker(process, services_.workforce, services_.probes.cgroups, tolerated_);
   if (!live) {
     find_all(ProbeSource::posture, {ProbeOutcome::not_applicable, live.error().message});
     return Stage::launch;
@@ -196,12 +207,12 @@ Verification::Stage Verification::look_at_posture(const Tenant& tenant) {
   return Stage::neighbours;
 }
 
-Verification::Stage Verification::look_at_neighbours(const Tenant& tenant) {
-  const auto& all = services_.tenants.all();
+Verification::Stage Verification::look_at_neighbours(const Tenant& process) {
+  const auto& all = services_.known.own.all();
   auto next = last_neighbour_ ? all.upper_bound(*last_neighbour_) : all.begin();
   for (std::size_t looked = 0; next != all.end() && looked < max_neighbours; ++next) {
     last_neighbour_ = next->first;
-    if (!next->second.worker || next->first == tenant_) continue;
+    if (!next->second.worker || next->first == process_id_) continue;
     ++looked;
     for (std::string& line :
          shared_namespaces(live_->posture, next->second.worker->pid(), next->first.view())) {
@@ -209,17 +220,18 @@ Verification::Stage Verification::look_at_neighbours(const Tenant& tenant) {
     }
   }
   if (next != all.end()) return Stage::neighbours;
-  conclude_posture(tenant);
+  conclude_posture(process);
   return Stage::launch;
 }
 
-void Verification::conclude_posture(const Tenant& tenant) {
-  const bool replaced = !tenant.worker || tenant.worker->pid() != live_pid_ || has_ended(live_pid_);
+void Verification::conclude_posture(const Tenant& process) {
+  const bool replaced =
+      !process.worker || process.worker->pid() != live_pid_ || has_ended(live_pid_);
   if (replaced) {
     return find_all(ProbeSource::posture,
                     {ProbeOutcome::not_applicable, "its worker ended meanwhile"});
   }
-  PromiseBounds bounds = bounds_of(tenant);
+  PromiseBounds bounds = bounds_of(process);
   bounds.applied = live_layers_;
   for (std::size_t i = 0; i < findings_.size(); ++i) {
     const ProbeRow& row = probe_rows()[i];
@@ -233,8 +245,8 @@ void Verification::conclude_posture(const Tenant& tenant) {
 
 // ---- the end
 
-void Verification::report(const Tenant& tenant) {
-  VerifyReport report{tenant_, plan_text(*tenant.config), {}};
+void Verification::report(const Tenant& process) {
+  VerifyReport report{tenant_, plan_text(*process.config), {}};
   for (std::size_t i = 0; i < findings_.size(); ++i) {
     const ProbeRow& row = probe_rows()[i];
     if (!wanted(row)) continue;
@@ -242,7 +254,8 @@ void Verification::report(const Tenant& tenant) {
     const Finding finding = findings_[i].value_or(failed("it was not looked at"));
     record.check = row.check;
     record.outcome = finding.outcome;
-    record.inside = row.source == ProbeSource::attempt ? 1 : 0;
+    const bool inside = row.source == ProbeSource::attempt || row.source == ProbeSource::rows;
+    record.inside = inside ? 1 : 0;
     record.name.assign_truncated(row.name);
     record.evidence.assign_truncated(finding.evidence);
     report.probes.push_back(record);

@@ -1,6 +1,5 @@
 // The part of a verification that launches probe processes, one after another.
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -10,61 +9,52 @@
 #include <random>
 #include <utility>
 
+#include "shared/base/clock.h"
 #include "supervisor/verify/verification.h"
 
 namespace tenantd {
 namespace {
 
-// What another tenant keeps, or else what control keeps.
-std::string foreign_file(const Tenants& tenants, const TenantId& self, const std::string& state) {
-  for (auto next = tenants.all().upper_bound(self); next != tenants.all().end(); ++next) {
-    if (next->second.worker) return data_directory_path(state, next->first) + "/routes.db";
-  }
-  for (const auto& [id, tenant] : tenants.all()) {
-    if (id == self) break;
-    if (tenant.worker) return data_directory_path(state, id) + "/routes.db";
-  }
-  return state + "/control/ledger.db";
-}
-
-pid_t foreign_process(const Tenants& tenants, const TenantId& self) {
-  for (auto next = tenants.all().upper_bound(self); next != tenants.all().end(); ++next) {
-    if (next->second.worker) return next->second.worker->pid();
-  }
-  return ::getpid();
+// None: of a worker of one tenant.
+std::optional<SharedPlace> shared_place(const Tenant& process) {
+  if (!process.config->pool) return std::nullopt;
+  return SharedPlace{process.id.str(), process.worker ? process.generation : 0};
 }
 
 }  // namespace
-
-Verification::Stage Verification::prepare_attempts(const Tenant& /*tenant*/) {
+Verification::Stage Verification::prepare_attempts(const Tenant& process) {
   const auto rows = probe_rows();
+  recall_attempts(process);
   bool any = false;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     any = any || (rows[i].source == ProbeSource::attempt && wanted(rows[i]) && !findings_[i]);
   }
-  if (!any) return Stage::report;
-  const std::string& state = services_.paths.state_dir;
-  const std::string path = data_directory_path(state, tenant_);
-  struct stat info {};
-  const bool exists = ::lstat(path.c_str(), &info) == 0;
-  const auto uid =
-      exists ? Result<uid_t>(info.st_uid) : prepare_data_directory(state, tenant_, services_.uids);
-  Status ready;
-  if (!uid) ready = tl::unexpected(uid.error());
-  if (ready && !services_.uids.may_own(*uid)) {
-    ready = fail(ErrorCode::permission_denied, "its uid is none that a tenant may have");
-  }
-  if (ready) ready = make_probe_directory(state, tenant_, *uid, services_.uids.privileged());
-  if (ready) ready = listen_on_abstract_socket();
-  if (!ready) {
+  if (!any) return Stage::plant;
+  if (Status ready = prepare_probes(process); !ready) {
     find_all(ProbeSource::attempt, failed("could not be tried: " + ready.error().message));
-    return Stage::report;
+    return Stage::plant;
   }
+  return Stage::attempts;
+}
+
+Status Verification::prepare_probes(const Tenant& process) {
+  if (prepared_) return {};
+  const std::string& state = services_.paths.state_dir;
+  const auto uid = uid_of(state, process, services_.uids);
+  if (!uid) return tl::unexpected(uid.error());
+  if (!services_.uids.may_own(*uid)) {
+    return fail(ErrorCode::permission_denied, "its uid is none that a tenant may have");
+  }
+  Status ready = make_probe_directory(state, process_id_, *uid, services_.uids.privileged());
+  if (ready) ready = listen_on_abstract_socket();
+  if (!ready) return ready;
   uid_ = *uid;
-  targets_.other_tenant_file = foreign_file(services_.tenants, tenant_, state);
+  targets_.other_tenant_file = foreign_database(services_.known, process, state);
+  targets_.other_shard_file = foreign_shard(services_.known, process, state);
   targets_.host_file = services_.paths.jail_program;
   targets_.client_socket = services_.paths.run_dir + "/tenantd.sock";
-  return Stage::attempts;
+  prepared_ = true;
+  return {};
 }
 
 // Nobody accepts: that a connection waits in its queue is what a probe must not bring about.
@@ -88,24 +78,30 @@ Status Verification::listen_on_abstract_socket() {
   return {};
 }
 
-bool Verification::try_next(const Tenant& tenant) {
+bool Verification::try_next(const Tenant& process) {
   const auto rows = probe_rows();
   for (; next_row_ < rows.size(); ++next_row_) {
     const std::size_t at = next_row_;
     const ProbeRow& row = rows[at];
     if (row.source != ProbeSource::attempt || !wanted(row) || findings_[at]) continue;
-    targets_.victim_pid = foreign_process(services_.tenants, tenant_);
+    targets_.victim_pid = foreign_process(services_.known, process);
     ProbeLaunch launch =
-        make_probe_launch(row, services_.workforce.request_for(tenant_, *tenant.config, uid_),
+        make_probe_launch(row, services_.workforce.request_for(process_id_, *process.config, uid_),
                           services_.paths, generation_, targets_);
     if (!launch.not_promised.empty()) {
       find(at, {ProbeOutcome::not_promised, launch.not_promised});
       continue;
     }
+    if (!launch.not_applicable.empty()) {
+      find(at, {ProbeOutcome::not_applicable, launch.not_applicable});
+      continue;
+    }
     ++generation_;
     ++next_row_;
     auto run = ProbeRun::start(services_.probes, std::move(launch.request), launch.order,
-                               [this, at](const ProbeEnd& end) { on_probe_end(at, end); });
+                               [this, at, place = shared_place(process)](const ProbeEnd& end) {
+                                 on_probe_end(at, place, end);
+                               });
     if (!run) {
       find(at, failed("could not be tried: " + run.error().message));
       return true;
@@ -116,10 +112,25 @@ bool Verification::try_next(const Tenant& tenant) {
   return true;
 }
 
-void Verification::on_probe_end(std::size_t row, const ProbeEnd& end) {
-  find(row, judge_attempt(probe_rows()[row], end));
+void Verification::on_probe_end(std::size_t row, const std::optional<SharedPlace>& place,
+                                const ProbeEnd& end) {
+  Finding finding = judge_attempt(probe_rows()[row], end);
+  if (place) {
+    shared_.keep(*place, row, finding, monotonic_ms());
+    finding = SharedFindings::said_of(*place, std::move(finding));
+  }
+  find(row, std::move(finding));
   run_.reset();
   turn_soon();
+}
+
+void Verification::recall_attempts(const Tenant& process) {
+  const auto place = shared_place(process);
+  if (!place) return;
+  for (std::size_t i = 0; i < findings_.size(); ++i) {
+    if (probe_rows()[i].source != ProbeSource::attempt || !wanted(probe_rows()[i])) continue;
+    if (auto known = shared_.recall(*place, i, monotonic_ms())) find(i, std::move(*known));
+  }
 }
 
 }  // namespace tenantd

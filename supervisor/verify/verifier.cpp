@@ -1,15 +1,26 @@
 #include "supervisor/verify/verifier.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "shared/base/clock.h"
 
 namespace tenantd {
+namespace {
+
+template <class Map>
+std::optional<TenantId> first_after(const Map& tenants, const std::optional<TenantId>& last) {
+  const auto next = last ? tenants.upper_bound(*last) : tenants.begin();
+  return next == tenants.end() ? std::nullopt : std::optional<TenantId>(next->first);
+}
+
+}  // namespace
 
 // Generations of probes begin at the time of the start: those of an earlier supervisor, whose
 // groups may still be on their way out, are never met again.
 Verifier::Verifier(VerificationServices services, const DaemonConfig& config, OnReport on_report)
     : services_(std::move(services)),
+      shared_(probe_rows().size()),
       on_report_(std::move(on_report)),
       generation_(static_cast<std::uint64_t>(wall_clock_ms())),
       later_(services_.probes.loop),
@@ -37,10 +48,12 @@ void Verifier::arm_round() {
 }
 
 void Verifier::verify(const TenantId& tenant, CheckMask checks, OnVerified on_verified) {
-  const Tenant* const found = services_.tenants.find(tenant);
-  if (found == nullptr) return on_verified(fail(ErrorCode::not_found, "no such tenant"));
-  if (found->config == nullptr) {
-    return on_verified(fail(ErrorCode::invalid_config, "its file has never been valid"));
+  const Tenant* const found = services_.known.own.find(tenant);
+  if (services_.known.pooled.find(tenant) == nullptr) {
+    if (found == nullptr) return on_verified(fail(ErrorCode::not_found, "no such tenant"));
+    if (found->config == nullptr) {
+      return on_verified(fail(ErrorCode::invalid_config, "its file has never been valid"));
+    }
   }
   if (waiting_.size() >= max_waiting || stopped_) {
     return on_verified(fail(ErrorCode::resource_exhausted, "too many verifications wait"));
@@ -66,15 +79,11 @@ void Verifier::stop() {
 }
 
 std::optional<TenantId> Verifier::next_of_round() {
-  const auto& all = services_.tenants.all();
-  const auto next = last_of_round_ ? all.upper_bound(*last_of_round_) : all.begin();
-  if (next == all.end()) {
-    round_runs_ = false;
-    last_of_round_.reset();
-    return std::nullopt;
-  }
-  last_of_round_ = next->first;
-  return next->first;
+  const auto own = first_after(services_.known.own.all(), last_of_round_);
+  const auto pooled = first_after(services_.known.pooled.all(), last_of_round_);
+  last_of_round_ = own && pooled ? std::min(*own, *pooled) : own ? own : pooled;
+  if (!last_of_round_) round_runs_ = false;
+  return last_of_round_;
 }
 
 std::optional<Verifier::Request> Verifier::next_request() {
@@ -84,7 +93,7 @@ std::optional<Verifier::Request> Verifier::next_request() {
     return request;
   }
   if (new_tenants_.empty() && !round_runs_) return std::nullopt;
-  if (services_.tenants.starting() > 0) {  // what serves goes first
+  if (services_.known.own.starting() > 0) {  // what serves goes first
     later_.start(look_again_ms, [this] { start_next(); });
     return std::nullopt;
   }
@@ -105,7 +114,7 @@ void Verifier::start_next() {
 void Verifier::start(Request request) {
   current_ = std::move(request);
   verification_ = std::make_unique<Verification>(
-      services_, current_->tenant, current_->checks, tolerated_, generation_,
+      services_, shared_, current_->tenant, current_->checks, tolerated_, generation_,
       [this](const Result<VerifyReport>& report) { finish(report); });
 }
 

@@ -52,6 +52,7 @@ class Verifier {
   void arm_round();
 
   VerificationServices services_;
+  SharedFindings shared_;
   OnReport on_report_;
   LayerSet tolerated_;
   VerifyConfig config_;

@@ -133,3 +133,59 @@ TEST_CASE("a breach is excused by a tolerated layer that would have stopped it, 
   stopped.missing.add(Layer::mount_namespace);
   CHECK(outcome(ProbeAttempt::host_file, stopped) == ProbeOutcome::passed);
 }
+
+namespace {
+
+const ProbeRow& planted_row(RowProbe probe) {
+  const auto rows = probe_rows();
+  const auto found = std::find_if(rows.begin(), rows.end(), [probe](const auto& row) {
+    return row.source == ProbeSource::rows && row.row == probe;
+  });
+  REQUIRE(found != rows.end());
+  return *found;
+}
+
+bool take_row(ProbeEnd& end, RowProbe probe, RowVerdict verdict, std::uint64_t generation = 7) {
+  auto result = make_link_message<RowResult>(generation);
+  result.probe = probe;
+  result.verdict = verdict;
+  result.text.assign_truncated("so\x1b[1m");
+  return take_probe_message(std::as_bytes(std::span(&result, 1)), 7, end);
+}
+
+}  // namespace
+
+TEST_CASE("a word on each row, between the two of the attempt, and no other") {
+  ProbeEnd end;
+  CHECK_FALSE(take_row(end, RowProbe::rows_read, RowVerdict::held));
+  end.tried = true;
+  CHECK_FALSE(take_row(end, RowProbe::rows_read, RowVerdict::held, 8));
+  CHECK_FALSE(take_row(end, RowProbe::count, RowVerdict::held));
+  CHECK_FALSE(take_row(end, RowProbe::rows_read, static_cast<RowVerdict>(17)));
+  CHECK(take_row(end, RowProbe::rows_read, RowVerdict::held));
+  CHECK_FALSE(take_row(end, RowProbe::rows_read, RowVerdict::held));
+  end.error = 0;
+  CHECK_FALSE(take_row(end, RowProbe::rows_listed, RowVerdict::held));
+}
+
+TEST_CASE("only what was held has passed, and what nobody told has failed") {
+  const auto judged = [](RowVerdict verdict) {
+    ProbeEnd end;
+    end.tried = true;
+    REQUIRE(take_row(end, RowProbe::other_entry, verdict));
+    const Finding finding = judge_row(planted_row(RowProbe::other_entry), end);
+    CHECK(finding.evidence.find('\x1b') == std::string::npos);
+    return finding.outcome;
+  };
+  CHECK(judged(RowVerdict::held) == ProbeOutcome::passed);
+  CHECK(judged(RowVerdict::broken) == ProbeOutcome::failed);
+  CHECK(judged(RowVerdict::untold) == ProbeOutcome::failed);
+  CHECK(judged(RowVerdict::refused) == ProbeOutcome::not_applicable);
+  ProbeEnd end;
+  CHECK(judge_row(planted_row(RowProbe::rows_read), end).outcome == ProbeOutcome::failed);
+  end.tried = true;
+  CHECK(judge_row(planted_row(RowProbe::rows_read), end).outcome == ProbeOutcome::failed);
+  REQUIRE(take_row(end, RowProbe::rows_read, RowVerdict::held));
+  end.faulty = true;
+  CHECK(judge_row(planted_row(RowProbe::rows_read), end).outcome == ProbeOutcome::failed);
+}

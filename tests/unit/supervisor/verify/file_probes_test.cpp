@@ -86,16 +86,16 @@ TEST_CASE("more files than are looked at have not passed") {
 
 TEST_CASE("another owner of the uid is found, in however many slices") {
   const Directories here;
-  UidScan alone(here.parent, "acme", own_uids());
+  UidScan alone(here.parent, here.parent + "/acme", own_uids());
   CHECK(alone.step());
   CHECK(alone.finding().outcome == ProbeOutcome::passed);
   REQUIRE(::mkdir((here.parent + "/globex").c_str(), 0700) == 0);
-  UidScan shared(here.parent, "acme", own_uids());
+  UidScan shared(here.parent, here.parent + "/acme", own_uids());
   while (!shared.step()) {
   }
   CHECK(shared.finding().outcome == ProbeOutcome::failed);
   CHECK(shared.finding().evidence.find("globex") != std::string::npos);
-  UidScan gone(here.parent, "initech", own_uids());
+  UidScan gone(here.parent, here.parent + "/initech", own_uids());
   CHECK(gone.step());
   CHECK(gone.finding().outcome == ProbeOutcome::failed);
 }

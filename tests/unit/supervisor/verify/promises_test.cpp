@@ -37,7 +37,8 @@ std::string doc_line(const ProbeRow& row) {
 
 TEST_CASE("every probe has a name of its check, and every attempt and layer a probe") {
   std::set<std::string_view> names;
-  std::set<ProbeAttempt> attempts;
+  std::set<ProbeAttempt> attempts = {ProbeAttempt::rows};
+  std::set<RowProbe> planted;
   LayerSet looked_at;
   LayerSet tried;
   for (const ProbeRow& row : probe_rows()) {
@@ -49,10 +50,16 @@ TEST_CASE("every probe has a name of its check, and every attempt and layer a pr
     CHECK_FALSE(row.mechanism.empty());
     CHECK(row.levels != 0);
     if (row.source == ProbeSource::attempt) CHECK(attempts.insert(row.attempt).second);
+    if (row.source == ProbeSource::rows) {
+      CHECK(planted.insert(row.row).second);
+      CHECK(row.levels == level_bit(IsolationLevel::logical));
+      CHECK(row.layers.empty());
+    }
     LayerSet& layers = row.source == ProbeSource::attempt ? tried : looked_at;
     layers = LayerSet(layers.bits() | row.layers.bits());
   }
   CHECK(attempts.size() == static_cast<std::size_t>(ProbeAttempt::count));
+  CHECK(planted.size() == static_cast<std::size_t>(RowProbe::count));
   // Landlock's rules cannot be seen from outside: attempts speak for it.
   CHECK(LayerSet::all().without(looked_at) == [] {
     LayerSet landlock;
@@ -83,4 +90,16 @@ TEST_CASE("docs/isolation.md shows the table") {
   for (const ProbeRow& row : probe_rows()) expected.insert(doc_line(row));
   for (const std::string& line : expected) CHECK_MESSAGE(shown.contains(line), line);
   CHECK(shown.size() == expected.size());
+}
+
+TEST_CASE("a tenant of its own process is promised all but what is about a shared one") {
+  for (const ProbeRow& row : probe_rows()) {
+    INFO(row.name);
+    const bool own = is_promised_at(row, level_bit(IsolationLevel::process));
+    CHECK(is_promised_at(row, level_bit(IsolationLevel::logical)));
+    CHECK(own == is_promised_at(row, level_bit(IsolationLevel::physical)));
+    const bool shared = row.source == ProbeSource::rows || row.name == "database.shards" ||
+                        row.name == "database.other_shard";
+    CHECK(own != shared);
+  }
 }

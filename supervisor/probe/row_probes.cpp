@@ -1,0 +1,387 @@
+#include "supervisor/probe/row_probes.h"
+
+#include <array>
+#include <cinttypes>
+#include <cstdio>
+#include <utility>
+
+#include "shared/protocol/cache_messages.h"
+#include "shared/protocol/hello.h"
+#include "shared/protocol/routing_messages.h"
+#include "supervisor/probe/conversation.h"
+
+namespace tenantd::probe {
+namespace {
+
+static_assert(row_protocol_version >= protocol_version_min &&
+              row_protocol_version <= protocol_version_max);
+
+constexpr std::size_t max_cleaning_rounds = 32;
+
+struct Verdict {
+  RowVerdict verdict = RowVerdict::held;
+  std::string text;
+};
+Verdict held(std::string text) { return {RowVerdict::held, std::move(text)}; }
+Verdict broken(std::string text) { return {RowVerdict::broken, std::move(text)}; }
+
+// The worker refuses everybody for now, or the attempt did not come about: nothing is shown.
+Verdict untold(const Error& error) {
+  const bool busy =
+      error.code == ErrorCode::resource_exhausted || error.code == ErrorCode::store_degraded;
+  return {busy ? RowVerdict::refused : RowVerdict::untold, error.message};
+}
+Verdict untold(std::string why) { return {RowVerdict::untold, std::move(why)}; }
+
+std::string counted(std::size_t number, const char* what) {
+  return std::to_string(number) + " " + what;
+}
+
+class RowScript {
+ public:
+  explicit RowScript(RowTenants tenants)
+      : intruder_(std::move(tenants.intruder)), owner_(std::move(tenants.owner)) {
+    std::array<char, 24> hex{};
+    (void)std::snprintf(hex.data(), hex.size(), "%016" PRIx64, tenants.nonce);
+    mark_ = hex.data();
+    owned_ = {"verify-" + mark_ + "-1", "verify-" + mark_ + "-2"};
+    nobodys_ = "verify-" + mark_ + "-3";
+    intruder_.watch_for(
+        {secret("text"), secret("note"), secret("value"), std::string(tenants.owner_id.view())});
+  }
+
+  void run(const TellRow& tell) {
+    Verdict ready = prepare();
+    using Step = Verdict (RowScript::*)();
+    static constexpr std::array<std::pair<RowProbe, Step>, 8> steps = {{
+        {RowProbe::rows_listed, &RowScript::list},
+        {RowProbe::rows_read, &RowScript::read},
+        {RowProbe::rows_routed, &RowScript::route},
+        {RowProbe::row_existence, &RowScript::ask_for_existence},
+        {RowProbe::rows_removed, &RowScript::overwrite_and_remove},
+        {RowProbe::other_entry, &RowScript::reach_for_entry},
+        {RowProbe::other_statistics, &RowScript::read_statistics},
+        {RowProbe::error_texts, &RowScript::read_errors},
+    }};
+    for (const auto& [probe, step] : steps) {
+      const Verdict one = ready.verdict == RowVerdict::held ? (this->*step)() : ready;
+      tell(probe, one.verdict, one.text);
+    }
+    (void)clean(intruder_);
+    (void)clean(owner_);
+  }
+
+ private:
+  [[nodiscard]] std::string secret(const char* what) const { return what + mark_; }
+  [[nodiscard]] static RouteRequest query(std::string_view text) {
+    RouteRequest request;
+    request.text = text;
+    request.alternatives = 64;
+    request.limit = 64;
+    return request;
+  }
+  [[nodiscard]] static Status edit(Conversation& peer, EditKind kind, RouteMessage route) {
+    RoutesEdit request;
+    request.edits.push_back({kind, std::move(route)});
+    const auto done = peer.call<RoutesEdited>(request);
+    return done ? Status() : Status(tl::unexpected(done.error()));
+  }
+  [[nodiscard]] static RouteMessage named(const std::string& id, std::string text = {}) {
+    RouteMessage route;
+    route.id = id;
+    if (!text.empty()) route.utterances.push_back({std::move(text), {}, {}});
+    return route;
+  }
+  // All ids from `after` on, and no more of the routes than that.
+  [[nodiscard]] static Result<std::vector<std::string>> ids(Conversation& peer,
+                                                            const std::string& after = {}) {
+    std::vector<std::string> found;
+    RoutesPageRequest request;
+    request.after_route = after;
+    for (std::size_t i = 0; i < max_cleaning_rounds; ++i) {
+      const auto page = peer.call<RoutesPage>(request);
+      if (!page) return tl::unexpected(page.error());
+      for (const RouteListing& one : page->routes) found.push_back(one.route.id);
+      if (!page->more) break;
+      request.after_route = page->next_route;
+    }
+    return found;
+  }
+  // What an interrupted run has left, too.
+  [[nodiscard]] static Status clean(Conversation& peer) {
+    const auto found = ids(peer);
+    if (!found) return tl::unexpected(found.error());
+    for (const std::string& id : *found) {
+      if (Status removed = edit(peer, EditKind::remove, named(id)); !removed) return removed;
+    }
+    const auto cleared = peer.call<CacheChanged>(CacheClear{});
+    if (!cleared) return tl::unexpected(cleared.error());
+    return {};
+  }
+
+  [[nodiscard]] bool is_owned(std::string_view id) const {
+    return id == owned_[0] || id == owned_[1];
+  }
+  [[nodiscard]] bool names_owned(const RouteReply& reply) const {
+    bool found = is_owned(reply.best.route);
+    for (const auto* const list : {&reply.alternatives, &reply.also}) {
+      for (const ScoredRoute& one : *list) found = found || is_owned(one.route);
+    }
+    for (const MatchedRuleMessage& one : reply.rules) found = found || is_owned(one.route);
+    return found;
+  }
+
+  // ---- what is planted
+
+  [[nodiscard]] Verdict prepare() {
+    for (Conversation* const peer : {&intruder_, &owner_}) {
+      Status done = peer->open();
+      if (done) done = clean(*peer);
+      if (!done) return untold(done.error());
+    }
+    Status planted = edit(intruder_, EditKind::put, named(own_, "an unrelated matter"));
+    for (std::size_t i = 0; planted && i < owned_.size(); ++i) {
+      RouteMessage route = named(owned_[i], i == 0 ? text() : "another thing of " + mark_);
+      route.description = secret("note");
+      route.tags = {tag()};
+      if (i == 0) route.rules.push_back({RuleKindCode::keyword, RuleModeCode::always, keyword()});
+      planted = edit(owner_, EditKind::put, std::move(route));
+    }
+    if (!planted) return untold(planted.error());
+    const auto set = owner_.call<CacheChanged>(CacheSet{key(), secret("value"), {}, 0});
+    if (!set) return untold(set.error());
+    RoutesPageRequest request;
+    request.only_route = owned_[0];
+    request.with_utterances = true;
+    request.with_embeddings = true;
+    const auto page = owner_.call<RoutesPage>(request);
+    if (!page) return untold(page.error());
+    if (page->routes.size() != 1 || page->routes[0].route.utterances.size() != 1) {
+      return untold("what was planted is not there");
+    }
+    vector_ = page->routes[0].route.utterances[0].embedding;
+    // Twice: the second time from what the worker remembers.
+    for (int i = 0; i < 2; ++i) {
+      if (const Verdict there = owner_is_answered(); there.verdict != RowVerdict::held) {
+        return untold(there.text);
+      }
+    }
+    return held({});
+  }
+  [[nodiscard]] std::string text() const { return "the matter of " + secret("text"); }
+  [[nodiscard]] std::string keyword() const { return "keyword" + mark_; }
+  [[nodiscard]] std::string key() const { return "verify:" + mark_; }
+  [[nodiscard]] std::string tag() const { return "verify" + mark_; }
+
+  [[nodiscard]] Verdict owner_is_answered() {
+    const std::string asked = text();
+    const auto reply = owner_.call<RouteReply>(query(asked));
+    if (!reply) return untold(reply.error());
+    return reply->best.route == owned_[0] ? held({}) : broken("its owner is not answered by it");
+  }
+  [[nodiscard]] Verdict owner_has_all() {
+    RoutesPageRequest request;
+    request.with_utterances = true;
+    const auto page = owner_.call<RoutesPage>(request);
+    if (!page) return untold(page.error());
+    bool whole = page->routes.size() == owned_.size();
+    for (std::size_t i = 0; whole && i < owned_.size(); ++i) {
+      const RouteMessage& route = page->routes[i].route;
+      whole = route.id == owned_[i] && route.utterances.size() == 1 &&
+              (i > 0 || route.utterances[0].text == text());
+    }
+    return whole ? owner_is_answered() : broken("what another has planted is not as it was");
+  }
+
+  // ---- what is tried
+
+  [[nodiscard]] Verdict list() {
+    std::size_t own = 0;
+    std::size_t others = 0;
+    for (const std::string& after :
+         {std::string(), owned_[0].substr(0, owned_[0].size() - 1), owned_[0], std::string("z")}) {
+      const auto found = ids(intruder_, after);
+      if (!found) return untold(found.error());
+      for (const std::string& id : *found) ++(id == own_ ? own : others);
+    }
+    if (others > 0) return broken(counted(others, "routes of others listed"));
+    if (own == 0) return untold("its own route is not listed");
+    return held("pages from four places list its own route and nobody else's");
+  }
+
+  [[nodiscard]] Verdict read() {
+    const std::size_t leaks = intruder_.leaking_answers();
+    for (const std::string& id : owned_) {
+      RoutesPageRequest request;
+      request.only_route = id;
+      request.with_utterances = true;
+      const auto page = intruder_.call<RoutesPage>(request);
+      if (page && !page->routes.empty()) return broken("a route of another is read by its id");
+      if (!page && page.error().code != ErrorCode::not_found) return untold(page.error());
+    }
+    if (intruder_.leaking_answers() > leaks) return broken("an answer holds another's words");
+    return held("two ids that another has: not_found");
+  }
+
+  [[nodiscard]] Verdict route() {
+    const std::size_t leaks = intruder_.leaking_answers();
+    const std::string exact = text();
+    const std::string word = keyword();
+    const std::string label = tag();
+    RouteRequest plain = query(exact);
+    RouteRequest explained = plain;
+    explained.explain = true;
+    RouteRequest by_vector = query({});
+    by_vector.embedding = vector_;
+    RouteRequest by_id = explained;
+    by_id.only_routes = {owned_[0], owned_[1]};
+    RouteRequest by_tag = explained;
+    by_tag.only_tags = {label};
+    std::size_t asked = 0;
+    for (const RouteRequest& one :
+         {plain, plain, explained, by_vector, query(word), by_id, by_tag}) {
+      const auto reply = intruder_.call<RouteReply>(one);
+      if (!reply) return untold(reply.error());
+      if (names_owned(*reply)) return broken("a query is answered by another's route");
+      if (++asked == 1 && reply->source != AnswerSource::computed) {
+        return broken("a query is answered from what another has asked");
+      }
+    }
+    RouteBatch batch;
+    batch.items = {plain, by_vector};
+    const auto replies = intruder_.call<RouteBatchReply>(batch);
+    if (!replies) return untold(replies.error());
+    for (const RouteBatchItem& item : replies->items) {
+      if (item.answered && names_owned(item.reply)) return broken("a batch finds another's route");
+    }
+    if (intruder_.leaking_answers() > leaks) return broken("an answer holds another's words");
+    return held("another's text, vector, keyword, ids and tag find none of its routes");
+  }
+
+  // The same answer for what another has and for what nobody has.
+  [[nodiscard]] Verdict ask_for_existence() {
+    if (Status added = edit(intruder_, EditKind::add, named(owned_[0], "mine by the same name"));
+        !added) {
+      if (added.error().code != ErrorCode::already_exists) return untold(added.error());
+      return broken("an id that another has is refused as taken");
+    }
+    for (const EditKind kind : {EditKind::remove, EditKind::add_utterances}) {
+      const std::string words = kind == EditKind::remove ? "" : "more words";
+      const Status taken = edit(intruder_, kind, named(owned_[1], words));
+      const Status free = edit(intruder_, kind, named(nobodys_, words));
+      if (taken || free) return broken("an edit of a route that is another's is accepted");
+      if (intruder_.ended()) return untold(taken.error());
+      if (taken.error().code != free.error().code ||
+          told(taken.error(), owned_[1]) != told(free.error(), nobodys_)) {
+        return broken("what another has is refused otherwise than what nobody has");
+      }
+    }
+    return held("another's id can be added, and is refused as an id that nobody has");
+  }
+  // All that an error says, but for the id.
+  [[nodiscard]] static std::string told(const Error& error, const std::string& id) {
+    std::string text = error.message + "|" + error.field + "|" + error.hint + "|" + error.tenant;
+    for (auto at = text.find(id); at != std::string::npos; at = text.find(id)) {
+      text.replace(at, id.size(), "*");
+    }
+    return text;
+  }
+
+  [[nodiscard]] Verdict overwrite_and_remove() {
+    Status done = edit(intruder_, EditKind::put, named(owned_[0], "mine, replaced"));
+    if (done) done = edit(intruder_, EditKind::put, named(owned_[1], "mine, too"));
+    if (done) done = edit(intruder_, EditKind::remove, named(owned_[0]));
+    if (done) done = edit(intruder_, EditKind::remove, named(owned_[1]));
+    if (!done) return untold(done.error());
+    const Verdict whole = owner_has_all();
+    if (whole.verdict != RowVerdict::held) return whole;
+    return held("routes of the same ids put and removed; the other's are as they were");
+  }
+
+  [[nodiscard]] Verdict owner_has_value() {
+    const auto value = owner_.call<CacheValue>(CacheGet{key()});
+    if (!value) return untold(value.error());
+    const bool whole = value->found && value->value == secret("value");
+    return whole ? held({}) : broken("what another has cached is not as it was");
+  }
+  [[nodiscard]] Verdict reach_for_entry() {
+    const auto found = intruder_.call<CacheValue>(CacheGet{key()});
+    if (!found) return untold(found.error());
+    if (found->found) return broken("another's entry is read");
+    const auto removed = intruder_.call<CacheChanged>(CacheDelete{key()});
+    if (!removed) return untold(removed.error());
+    if (removed->removed != 0) return broken("another's entry is removed");
+    const auto set = intruder_.call<CacheChanged>(CacheSet{key(), "mine", {}, 0});
+    if (!set) return untold(set.error());
+    Verdict whole = owner_has_value();
+    if (whole.verdict != RowVerdict::held) return whole;
+    const auto cleared = intruder_.call<CacheChanged>(CacheClear{});
+    if (!cleared) return untold(cleared.error());
+    if (cleared->removed != 1) return broken("more than its own is cleared");
+    whole = owner_has_value();
+    if (whole.verdict != RowVerdict::held) return whole;
+    return held("another's key: not found; set, deleted and cleared, the other's value stays");
+  }
+
+  [[nodiscard]] static bool same(const CacheUsage& a, const CacheUsage& b) {
+    return a.hits == b.hits && a.misses == b.misses && a.entries == b.entries &&
+           a.bytes == b.bytes && a.evictions == b.evictions;
+  }
+  [[nodiscard]] Verdict read_statistics() {
+    const auto before = intruder_.call<CacheStats>(CacheStatsRequest{});
+    if (!before) return untold(before.error());
+    for (int i = 0; i < 3; ++i) {
+      const std::string more = key() + std::to_string(i);
+      const auto set = owner_.call<CacheChanged>(CacheSet{more, "more", {}, 0});
+      if (!set) return untold(set.error());
+      if (const Verdict there = owner_has_value(); there.verdict != RowVerdict::held) return there;
+      if (const Verdict there = owner_is_answered(); there.verdict != RowVerdict::held) {
+        return there;
+      }
+    }
+    const auto after = intruder_.call<CacheStats>(CacheStatsRequest{});
+    if (!after) return untold(after.error());
+    if (!same(before->values, after->values) || !same(before->routing, after->routing)) {
+      return broken("another's use of its caches is counted");
+    }
+    return held("nine uses of another's caches change none of its numbers");
+  }
+
+  [[nodiscard]] Verdict read_errors() {
+    RouteRequest wrong = query({});
+    const std::vector<float> too_long(vector_.size() + 1, 1.0F);
+    wrong.embedding = too_long;
+    (void)intruder_.call<RouteReply>(wrong);
+    (void)intruder_.call<CacheValue>(CacheGet{""});
+    (void)edit(intruder_, EditKind::add, named(own_, "again"));
+    (void)edit(intruder_, EditKind::add, named("", "no name"));
+    RouteMessage faulty = named("faulty", "a rule that is none");
+    faulty.rules.push_back({RuleKindCode::pattern, RuleModeCode::signal, "("});
+    (void)edit(intruder_, EditKind::put, std::move(faulty));
+    RoutesEdit many;
+    for (int i = 0; i < 64; ++i) many.edits.push_back({EditKind::put, named(std::to_string(i))});
+    (void)intruder_.call<RoutesEdited>(many);
+    if (intruder_.ended()) return untold("the worker has hung up");
+    if (intruder_.leaking_errors() > 0) {
+      return broken(counted(intruder_.leaking_errors(), "errors name what is another's"));
+    }
+    if (intruder_.errors() < 8) return untold("fewer errors than were provoked");
+    return held(counted(intruder_.errors(), "errors, and none names anything of another"));
+  }
+
+  Conversation intruder_;
+  Conversation owner_;
+  std::string mark_;
+  std::array<std::string, 2> owned_;
+  std::string nobodys_;
+  std::string own_ = "own";
+  std::vector<float> vector_;
+};
+
+}  // namespace
+
+void run_row_probes(RowTenants tenants, const TellRow& tell) {
+  RowScript(std::move(tenants)).run(tell);
+}
+
+}  // namespace tenantd::probe
