@@ -50,7 +50,8 @@ struct NetworkPlan {
   IpNetwork address{};  // the worker's, with the prefix of its network
   IpNetwork gateway{};  // the same prefix
   std::uint32_t rule_count = 0;
-  std::uint32_t reserved = 0;
+  // 1: for an isolation probe beside the worker: the host's end gets no address.
+  std::uint32_t rehearsal = 0;
   std::array<EgressRule, max_rules> rules{};
 };
 

@@ -115,7 +115,8 @@ Status set_up_host_end(Links& host, const NetworkPlan& plan) {
   const auto link = host.find(std::string(plan.host_link.view()));
   if (!link) return tl::unexpected(link.error());
   // Two interfaces with one network: the host would send to one what is for the other.
-  const auto known = host.find_overlap(plan.gateway);
+  const bool rehearsal = plan.rehearsal != 0;
+  const auto known = rehearsal ? Result<IpNetwork>(IpNetwork{}) : host.find_overlap(plan.gateway);
   if (!known) return tl::unexpected(known.error());
   if (known->version != 0) {
     return fail(ErrorCode::unsupported, "the host has " + network_text(*known) +
@@ -125,7 +126,7 @@ Status set_up_host_end(Links& host, const NetworkPlan& plan) {
   Status done = host.set_alias(link->index, std::string(plan.owner.view()));
   // Without IPv6 there is nothing to switch off, and an IPv6 address fails below.
   if (done) (void)host.disable_own_addresses(link->index);
-  if (done) done = host.add_address(link->index, plan.gateway);
+  if (done && !rehearsal) done = host.add_address(link->index, plan.gateway);
   if (done) done = host.set_up(link->index);
   return done;
 }
@@ -149,6 +150,7 @@ Status check_network_plan(const NetworkPlan& plan) {
     return refuse("bad name of an interface");
   }
   if (plan.owner.view().empty()) return refuse("nobody's");
+  if (plan.rehearsal > 1 || (plan.rehearsal == 1 && !pair)) return refuse("rehearsal");
   if (!plan.address.valid() || !plan.gateway.valid() ||
       plan.address.version != plan.gateway.version || plan.address.prefix != plan.gateway.prefix ||
       !overlap(plan.address, plan.gateway)) {

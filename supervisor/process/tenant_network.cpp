@@ -70,6 +70,17 @@ Result<NetworkPlan> make_network_plan(const TenantId& tenant, const PhysicalConf
   return plan;
 }
 
+Result<std::optional<NetworkPlan>> make_rehearsal_plan(const TenantId& tenant,
+                                                       const TenantConfig& config,
+                                                       const std::string& instance) {
+  if (!has_network(config)) return std::optional<NetworkPlan>();
+  PhysicalConfig pair = config.physical;
+  pair.network = NetworkKind::veth;
+  auto plan = make_network_plan(tenant, pair, instance + "/probe");
+  if (!plan) return tl::unexpected(plan.error());
+  return std::optional<NetworkPlan>(*plan);
+}
+
 void allow_network(const TenantConfig& config, LaunchSpec& spec) {
   if (!has_network(config) || config.physical.program.empty()) return;
   spec.allowances |= static_cast<std::uint32_t>(Allowance::internet_sockets);

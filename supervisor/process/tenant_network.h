@@ -3,6 +3,7 @@
 // Runs in: the supervisor.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "shared/contract/launch_spec.h"
@@ -19,6 +20,11 @@ namespace tenantd {
 [[nodiscard]] Result<NetworkPlan> make_network_plan(const TenantId& tenant,
                                                     const PhysicalConfig& config,
                                                     const std::string& instance);
+
+// The same for an isolation probe: always a pair, by another name. None: the tenant has no network.
+[[nodiscard]] Result<std::optional<NetworkPlan>> make_rehearsal_plan(const TenantId& tenant,
+                                                                     const TenantConfig& config,
+                                                                     const std::string& instance);
 
 // Sockets for a tenant with a network, and the TCP ports of its list; nothing for anybody else.
 void allow_network(const TenantConfig& config, LaunchSpec& spec);

@@ -56,6 +56,8 @@ class Workforce {
   [[nodiscard]] std::vector<std::unique_ptr<LiveWorker>> find_survivors();
   // The newest generation of this tenant that this or an earlier supervisor started; 0: none.
   [[nodiscard]] std::uint64_t last_generation(const TenantId& tenant) const;
+  // Whoever launches something else with a network has its helper reaped here too.
+  [[nodiscard]] NetworkHelpers& network_helpers() noexcept { return network_helpers_; }
   // Everything that a worker of this tenant with this uid is launched with, but its generation and
   // before_release.
   [[nodiscard]] LaunchRequest request_for(const TenantId& tenant, const TenantConfig& config,

@@ -6,6 +6,7 @@ stops the worker, and where it is taken away the same attempt succeeds.
 
 import contextlib
 import errno
+import json
 import os
 import pathlib
 import re
@@ -14,37 +15,11 @@ import socket
 import subprocess
 import sys
 import textwrap
-import threading
 import unittest
 
 from harness import IS_ROOT, DaemonTest, build_directory, programs_directory, wait_until
+from networks import CONNECT, NFT, Host, connect_from, inside, links
 
-# libnftables from Python, in the namespace of a worker: sees and takes away its rules.
-NFT = """\
-import ctypes, sys
-library = ctypes.CDLL("libnftables.so.1")
-library.nft_ctx_new.restype = ctypes.c_void_p
-library.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
-context = ctypes.c_void_p(library.nft_ctx_new(0))
-library.nft_ctx_buffer_output(context)
-library.nft_ctx_buffer_error(context)
-failed = library.nft_run_cmd_from_buffer(context, sys.argv[1].encode())
-print(library.nft_ctx_get_output_buffer(context).decode(), end="")
-sys.exit(1 if failed else 0)
-"""
-CONNECT = """\
-import socket, sys
-family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
-with socket.socket(family, socket.SOCK_STREAM) as one:
-    one.settimeout(1.0)
-    if len(sys.argv) > 3:
-        one.bind((sys.argv[3], 0))
-    try:
-        one.connect((sys.argv[1], int(sys.argv[2])))
-        print("ok")
-    except OSError as error:
-        print("timeout" if isinstance(error, TimeoutError) else error.errno)
-"""
 ACME, GLOBEX, SIX = "198.51.100.2", "198.51.100.6", "2001:db8:77::2"
 ELSEWHERE = "203.0.113.77"  # another address of the host
 CONFIG = """\
@@ -64,68 +39,11 @@ networks = ["198.51.100.0/24", "2001:db8:77::/48"]
 """
 
 
-def links():
-    return {name for name in os.listdir("/sys/class/net") if re.fullmatch(r"tnd[0-9a-f]{12}", name)}
-
-
-def inside(pid, *command):
-    return subprocess.run(["nsenter", "-t", str(pid), "-n", *command], capture_output=True, text=True, check=False,
-                          timeout=20)
-
-
-def connect_from(pid, address, port, source=None):
-    """Root's attempt in the worker's namespace: no filter of system calls, no Landlock, only the rules."""
-    extra = [source] if source else []
-    return inside(pid, sys.executable, "-c", CONNECT, address, str(port), *extra).stdout.strip()
-
-
-class Host:
-    """Listeners of the host that answer whoever reaches them, and count who has."""
-
-    def __init__(self):
-        self.sockets, self.threads, self.seen = [], [], []
-
-    def listen(self, kind, address, port):
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        one = socket.socket(family, kind)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # The host's end of a pair is there before the worker is.
-        one.bind((address, port))
-        if kind == socket.SOCK_STREAM:
-            one.listen()
-        self.sockets.append(one)
-        thread = threading.Thread(target=self.answer, args=(one, kind, (address, port)), daemon=True)
-        thread.start()
-        self.threads.append(thread)
-
-    def answer(self, one, kind, name):
-        with contextlib.suppress(OSError):
-            while True:
-                if kind == socket.SOCK_DGRAM:
-                    _, peer = one.recvfrom(64)
-                    if peer is None:
-                        return
-                    self.seen.append((name, peer[0]))
-                    one.sendto(b"answer\n", peer)
-                    continue
-                connection, peer = one.accept()
-                self.seen.append((name, peer[0]))
-                with connection:
-                    connection.sendall(b"answer\n")
-                    connection.settimeout(2)
-                    connection.recv(64)
-
-    def close(self):
-        for one in self.sockets:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-
-
 @unittest.skipUnless(IS_ROOT, "needs root: a tenant gets an interface")
 class PlatinumNetwork(DaemonTest):
     def setUp(self):
-        self.assertEqual(links(), set(), "left behind by another test")
+        # Connections that a killed worker had open hold its namespace until TCP has given them up.
+        wait_until(lambda: not links(), "no link of another test", 150)
         worker = build_directory() / "tests/integration/network_worker"
         if not worker.exists():
             self.skipTest("network_worker is static: not in a sanitizer's build")
@@ -356,6 +274,33 @@ class PlatinumNetwork(DaemonTest):
         self.assertTrue(os.path.exists("/sys/class/net/tndtest0"))
         daemon.stop()
         wait_until(lambda: not links(), "no link outlives an orderly stop")
+
+    def test_the_verifier_looks_at_it(self):
+        daemon = self.start(acme=self.veth(ACME, "198.51.100.1", "udp 198.51.100.1:5300"),
+                            six=self.veth(SIX, "2001:db8:77::1", prefix=64), initech="")
+        for tenant in ("acme", "six", "initech"):
+            daemon.wait_state(tenant, "running")
+        before = links()
+
+        def probes(tenant):
+            done = daemon.ctl("verify", tenant, "--check", "network", check=False, as_json=True)
+            return {one["name"]: one for one in json.loads(done.stdout)["probes"]}
+
+        for tenant in ("acme", "six"):
+            found = probes(tenant)
+            self.assertEqual(found["network.egress"]["outcome"], "passed", found)
+            self.assertEqual(found["network.egress"]["evidence"], "EPERM")
+            self.assertEqual(found["network.interface"]["evidence"], "interfaces=net0")
+            self.assertEqual({one["outcome"] for one in found.values()}, {"passed"})
+        found = probes("initech")
+        self.assertEqual(found["network.egress"]["outcome"], "not promised")
+        self.assertEqual(found["network.interface"]["evidence"], "interfaces=none")
+        wait_until(lambda: links() == before, "the probes' links are gone")
+        # One interface more than was promised is a failure.
+        inside(daemon.tenant("acme")["pid"], "ip", "link", "add", "more0", "type", "veth", "peer", "name", "more1")
+        found = probes("acme")["network.interface"]
+        self.assertEqual(found["outcome"], "failed")
+        self.assertIn("more0", found["evidence"])
 
     def test_a_killed_helper_leaves_nothing(self):
         daemon = self.daemon(config=CONFIG.format(program=self.program))
