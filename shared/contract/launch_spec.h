@@ -23,6 +23,13 @@ enum class ProgramKind : std::uint32_t {
   isolation_probe = 4,  // confined as the worker that it stands for
 };
 
+// What a program may do beyond what all may: bits of LaunchSpec::allowances.
+enum class Allowance : std::uint32_t {
+  internet_sockets = 1U << 0U,  // TCP and UDP, to whom its network's filter lets it
+  any_tcp_port = 1U << 1U,      // more ports than connect_ports holds: Landlock bounds none
+};
+inline constexpr std::uint32_t all_allowances = (1U << 2U) - 1;
+
 // How a mount gets into the program's root, which is a tmpfs, read-only once complete.
 struct MountSpec {
   enum class Kind : std::uint32_t {
@@ -42,9 +49,10 @@ struct MountSpec {
 
 struct LaunchSpec {
   static constexpr std::uint32_t magic_value = 0x746e7464;  // "tntd"
-  static constexpr std::uint32_t version_value = 3;
+  static constexpr std::uint32_t version_value = 4;
   static constexpr std::size_t max_mounts = 12;
   static constexpr std::size_t max_data_files = 8;
+  static constexpr std::size_t max_connect_ports = 64;
 
   std::uint32_t magic = magic_value;
   std::uint32_t version = version_value;
@@ -65,7 +73,7 @@ struct LaunchSpec {
   // The only files of /data: made by the jail where they are missing, none can be added or removed.
   // None named: a program of somebody else's, which may make its own, as many as it likes.
   std::uint32_t data_file_count = 0;
-  std::uint32_t reserved = 0;
+  std::uint32_t allowances = 0;
   std::array<FixedText<32>, max_data_files> data_files{};
   // Of a pooled worker: how many shards there are in all, and its own. Each is a directory of /data
   // with files of these names; /data itself holds `running_file_name` then. 0: a worker of one
@@ -77,9 +85,16 @@ struct LaunchSpec {
   // Zero for control. Of a pooled worker: its own id and bounds; tenants' come with link messages.
   TenantSettings tenant{};
   std::array<MountSpec, max_mounts> mounts{};
+  // With internet_sockets: the only TCP ports that Landlock lets it connect to.
+  std::uint32_t connect_port_count = 0;
+  std::array<std::uint16_t, max_connect_ports> connect_ports{};
 };
 
 static_assert(std::is_trivially_copyable_v<LaunchSpec>);
+
+[[nodiscard]] constexpr bool has_allowance(const LaunchSpec& spec, Allowance one) noexcept {
+  return (spec.allowances & static_cast<std::uint32_t>(one)) != 0;
+}
 
 // Names the files that a program keeps in /data.
 template <std::size_t N>

@@ -47,7 +47,7 @@ enum class ExitCode : int {
   exec_failed = 66,      // the program could not be executed
   store_locked = 67,     // another process writes this tenant's data
   orphaned = 68,         // nobody adopted the worker within orphan_grace; it drained
-  barrier_closed = 69,   // the supervisor died before releasing the child
+  barrier_closed = 69,   // who was to release the child died, or could not make its network
 };
 
 // One bit a layer. Names are what tenantd.toml's tolerate_missing and tenantctl status use.

@@ -67,6 +67,7 @@ enum class ProbeAttempt : std::uint32_t {
   new_namespace,      // a user namespace of its own
   execute,            // a program from memory
   system_call,        // one that no worker needs
+  egress,             // sends a datagram to the address `path`, which its list has not
   memory,             // touches `amount` bytes
   cpu,                // burns `amount` microseconds
   threads,            // starts `amount` threads

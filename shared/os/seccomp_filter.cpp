@@ -27,6 +27,7 @@ class Assembler {
   void jump_at_least(std::uint32_t value, std::size_t if_true, std::size_t if_false) {
     push(BPF_JMP | BPF_JGE | BPF_K, if_true, if_false, value);
   }
+  [[nodiscard]] std::size_t size() const noexcept { return program_.size; }
   [[nodiscard]] bool fits() const noexcept { return fits_; }
   [[nodiscard]] const SeccompProgram& program() const noexcept { return program_; }
 
@@ -48,28 +49,42 @@ std::size_t check_length(const ArgumentCheck& check) {
   return 2U + (check.mask != 0xffffffffU ? 1U : 0U) + check.value_count + (check.whole ? 3U : 0U);
 }
 
-void put_check(Assembler& out, const ArgumentCheck& check) {
+// What becomes of a call that a check does not let pass.
+struct Refusal {
+  bool or_next = false;
+  std::size_t next = 0;  // place of the instruction behind the rule
+  // One instruction either way.
+  void put(Assembler& out) const {
+    if (!or_next) return out.give(SECCOMP_RET_KILL_PROCESS);
+    const std::size_t distance = next - out.size() - 1;
+    out.jump_equal(0, distance, distance);
+  }
+};
+
+void put_check(Assembler& out, const ArgumentCheck& check, const Refusal& refusal) {
   const std::size_t low =
       offsetof(seccomp_data, args) + std::size_t{check.argument} * sizeof(std::uint64_t);
   if (check.whole) {
     out.load(low + sizeof(std::uint32_t));
     out.jump_equal(0, 1, 0);
-    out.give(SECCOMP_RET_KILL_PROCESS);
+    refusal.put(out);
   }
   out.load(low);
   if (check.mask != 0xffffffffU) out.statement(BPF_ALU | BPF_AND | BPF_K, check.mask);
   for (std::size_t i = 0; i < check.value_count; ++i) {
     out.jump_equal(check.values[i], check.value_count - i, 0);  // past the kill below
   }
-  out.give(SECCOMP_RET_KILL_PROCESS);
+  refusal.put(out);
 }
 
 void put_rule(Assembler& out, const SyscallRule& rule) {
   std::size_t length = 1;
   for (std::size_t i = 0; i < rule.check_count; ++i) length += check_length(rule.checks[i]);
   out.jump_equal(static_cast<std::uint32_t>(rule.number), 0, length);
-  for (std::size_t i = 0; i < rule.check_count; ++i) put_check(out, rule.checks[i]);
+  const Refusal refusal{rule.or_next, out.size() + length};
+  for (std::size_t i = 0; i < rule.check_count; ++i) put_check(out, rule.checks[i], refusal);
   out.give(SECCOMP_RET_ALLOW);
+  if (rule.or_next) out.load(offsetof(seccomp_data, nr));  // the checks have used its place
 }
 
 }  // namespace

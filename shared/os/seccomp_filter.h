@@ -49,13 +49,16 @@ struct ArgumentCheck {
   return check;
 }
 
-// Allowed when every check passes; killed otherwise.
+// Allowed when every check passes; killed otherwise, unless the rule after it, of the same call,
+// may still allow it.
 struct SyscallRule {
+  static constexpr std::size_t max_checks = 3;
   int number = -1;
   std::string_view name;
   std::string_view reason;  // why a confined program needs it
   std::uint8_t check_count = 0;
-  std::array<ArgumentCheck, 2> checks{};
+  std::array<ArgumentCheck, max_checks> checks{};
+  bool or_next = false;
 };
 
 // Answered with an error without running: what libraries probe for and can do without.

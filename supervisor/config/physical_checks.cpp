@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "shared/base/units.h"
+#include "supervisor/config/network_rules.h"
 
 namespace tenantd {
 namespace {
@@ -59,6 +60,7 @@ void check_physical(const TenantConfig& config, const PlacedFields& fields,
   check_name("program", wanted.program, host.programs, "programs", fields, diagnostics);
   check_name("on_start", wanted.on_start, host.hooks, "hooks", fields, diagnostics);
   check_name("on_stop", wanted.on_stop, host.hooks, "hooks", fields, diagnostics);
+  check_network(config, fields, host, diagnostics);
 }
 
 }  // namespace tenantd

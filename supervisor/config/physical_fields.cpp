@@ -60,7 +60,7 @@ void add_physical_tenant_fields(std::vector<FieldSpec>& rows) {
         .example = "\"archive\"",
         .doc = "The same, when the worker has ended."}),
     TENANTD_OF_TENANT(network)({.key = "network", .type = choice, .choices = network_names,
-        .fallback = "\"none\"", .example = "\"veth\"", .applies = new_worker,
+        .fallback = "\"none\"", .example = "\"interface\"", .applies = new_worker,
         .doc = "`none`: a network namespace without an interface. `veth`: one end of a pair whose "
                "other end the host has. `interface`: an interface of the host's, taken from it "
                "for as long as the worker runs."}),
@@ -69,7 +69,7 @@ void add_physical_tenant_fields(std::vector<FieldSpec>& rows) {
         .doc = "With `network = \"interface\"`: one of `interfaces` of tenantd.toml."}),
     TENANTD_OF_TENANT(address)({.key = "address", .type = text, .max = 49, .fallback = "\"\"",
         .example = "\"10.77.0.2/30\"", .applies = new_worker,
-        .doc = "The worker's address and its network, within `networks` of tenantd.toml."}),
+        .doc = "The worker's address and its network, all of it within `networks` of tenantd.toml."}),
     TENANTD_OF_TENANT(gateway)({.key = "gateway", .type = text, .max = 45, .fallback = "\"\"",
         .example = "\"10.77.0.1\"", .applies = new_worker,
         .doc = "The address that everything else is reached through. Of a veth pair it is given to "

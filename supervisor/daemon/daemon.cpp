@@ -128,7 +128,7 @@ CommandTargets Daemon::command_targets() {
 }
 
 VerificationServices Daemon::verification_services() {
-  return {{parts_.loop, parts_.launcher, parts_.cgroups, reaper_},
+  return {{parts_.loop, parts_.launcher, parts_.cgroups, reaper_, workforce_.network_helpers()},
           {tenants_, pooled_, pool_workers_},
           workforce_,
           uids_of(parts_),

@@ -25,7 +25,8 @@ struct RulesetAttributes {
 constexpr std::uint64_t file_read_write =
     LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
 constexpr std::uint64_t truncate_file = 1ULL << 14U;       // ABI 3
-constexpr std::uint64_t tcp_bind_and_connect = 3;          // ABI 4
+constexpr std::uint64_t tcp_bind = 1;                      // ABI 4
+constexpr std::uint64_t tcp_connect = 2;                   // ABI 4
 constexpr std::uint64_t abstract_sockets_and_signals = 3;  // ABI 6
 
 constexpr std::uint64_t writable_tree =
@@ -52,6 +53,29 @@ Status allow_beneath(int ruleset, int parent, std::uint64_t access) {
   rule.parent_fd = parent;
   if (::syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0) {
     return fail_errno("landlock_add_rule", errno);
+  }
+  return {};
+}
+
+// The kernel's struct and number of ABI 4.
+struct PortRule {
+  std::uint64_t access = 0;
+  std::uint64_t port = 0;
+};
+constexpr int port_rule = 2;
+
+std::uint64_t handled_network(const LaunchSpec& spec) {
+  return has_allowance(spec, Allowance::any_tcp_port) ? tcp_bind : tcp_bind | tcp_connect;
+}
+
+// None, or those of the launch spec. UDP and addresses Landlock does not know.
+Status allow_ports(int ruleset, const LaunchSpec& spec) {
+  if (has_allowance(spec, Allowance::any_tcp_port)) return {};
+  for (std::size_t i = 0; i < spec.connect_port_count; ++i) {
+    const PortRule rule{tcp_connect, spec.connect_ports[i]};
+    if (::syscall(SYS_landlock_add_rule, ruleset, port_rule, &rule, 0) != 0) {
+      return fail_errno("landlock_add_rule: port", errno);
+    }
   }
   return {};
 }
@@ -126,7 +150,7 @@ Status restrict_with_landlock(const LaunchSpec& spec) {
   }
   RulesetAttributes attributes;
   attributes.files = handled_files(abi);
-  if (abi >= 4) attributes.network = tcp_bind_and_connect;
+  if (abi >= 4) attributes.network = handled_network(spec);
   if (abi >= 6) attributes.scoped = abstract_sockets_and_signals;
   const UniqueFd ruleset(
       static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
@@ -137,6 +161,9 @@ Status restrict_with_landlock(const LaunchSpec& spec) {
   }
   auto program = allow_beneath(ruleset.get(), program_fd, executable_file);
   if (!program) return program;
+  if (abi >= 4) {
+    if (auto ports = allow_ports(ruleset.get(), spec); !ports) return ports;
+  }
   if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) {
     return fail_errno("landlock_restrict_self", errno);
   }

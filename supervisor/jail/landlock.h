@@ -15,9 +15,9 @@ inline constexpr int minimum_landlock_abi = 2;
 [[nodiscard]] int landlock_abi() noexcept;
 
 // Restricts the calling thread to what `spec` mounts: data and scratch read-write but never
-// executable, libraries and the program at program_fd read and execute, nothing else; no TCP (ABI
-// 4), no abstract sockets or signals beyond itself (ABI 6). Needs no_new_privs. Errors:
-// layer_missing (too old an ABI), internal with errno.
+// executable, libraries and the program at program_fd read and execute, nothing else; no TCP but to
+// the ports of `spec` (ABI 4), no abstract sockets or signals beyond itself (ABI 6). Needs
+// no_new_privs. Errors: layer_missing (too old an ABI), internal with errno.
 [[nodiscard]] Status restrict_with_landlock(const LaunchSpec& spec);
 
 }  // namespace tenantd

@@ -41,6 +41,21 @@ Status check_data_files(const LaunchSpec& spec) {
   return {};
 }
 
+// Only a tenant's own worker, or the probe that stands for it, has a network.
+Status check_allowances(const LaunchSpec& spec) {
+  if ((spec.allowances & ~all_allowances) != 0) return refuse("launch spec: unknown allowances");
+  if (spec.connect_port_count > LaunchSpec::max_connect_ports) {
+    return refuse("launch spec: too many ports");
+  }
+  if (!has_allowance(spec, Allowance::internet_sockets)) {
+    if (spec.allowances == 0 && spec.connect_port_count == 0) return {};
+    return refuse("launch spec: ports without sockets");
+  }
+  const bool worker = spec.kind == ProgramKind::worker || spec.kind == ProgramKind::isolation_probe;
+  if (!worker || spec.shard_count > 0) return refuse("launch spec: a network of no tenant");
+  return {};
+}
+
 // A worker without a shard has nothing to do, and one of a pool keeps no other files.
 Status check_shards(const LaunchSpec& spec) {
   if (spec.shard_count > max_shards) return refuse("launch spec: too many shards");
@@ -93,6 +108,7 @@ Status check_launch_spec(const LaunchSpec& spec) {
     if (auto checked = check_mount(spec.mounts[i], i); !checked) return checked;
   }
   if (auto checked = check_data_files(spec); !checked) return checked;
+  if (auto checked = check_allowances(spec); !checked) return checked;
   return check_shards(spec);
 }
 

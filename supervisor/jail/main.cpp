@@ -57,7 +57,11 @@ Status apply_no_new_privileges(const LaunchSpec& /*spec*/) { return set_no_new_p
 
 Status apply_syscall_filter(const LaunchSpec& spec) {
   FilterPlan plan;
-  plan.rules = has_libraries(spec) ? allowed_syscalls_with_libraries() : allowed_syscalls();
+  const bool libraries = has_libraries(spec);
+  plan.rules = libraries ? allowed_syscalls_with_libraries() : allowed_syscalls();
+  if (has_allowance(spec, Allowance::internet_sockets)) {
+    plan.rules = allowed_syscalls_with_internet(libraries);
+  }
   plan.refused = refused_syscalls();
   const auto program = assemble_filter(plan);
   if (!program) return tl::unexpected(program.error());

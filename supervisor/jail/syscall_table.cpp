@@ -3,6 +3,8 @@
 #include <asm/prctl.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -137,6 +139,60 @@ constexpr auto with_libraries = [] {
   return copy;
 }();
 
+constexpr SyscallRule replaced(const SyscallRule& rule) {
+  switch (rule.number) {
+    case SYS_socket: {
+      SyscallRule copy = rule;
+      copy.or_next = true;  // an internet socket is the last rule
+      return copy;
+    }
+    case SYS_getsockopt:
+      return checked(SYS_getsockopt, "getsockopt", "socket type and errors, state of TCP",
+                     one_of(1, {SOL_SOCKET, IPPROTO_TCP}));
+    // A first segment that goes out with sendto(2) is no connect(2) to Landlock.
+    case SYS_sendto:
+      return checked(SYS_sendto, "sendto", "datagrams; TCP connects first",
+                     masked(3, MSG_FASTOPEN, {0}));
+    case SYS_sendmsg:
+      return checked(SYS_sendmsg, "sendmsg", "datagrams; TCP connects first",
+                     masked(2, MSG_FASTOPEN, {0}));
+    default:
+      return rule;
+  }
+}
+
+constexpr SyscallRule internet_socket() {
+  SyscallRule rule = checked(
+      SYS_socket, "socket", "the internet: TCP and UDP, never raw", one_of(0, {AF_INET, AF_INET6}),
+      masked(1, ~std::uint32_t{SOCK_NONBLOCK | SOCK_CLOEXEC}, {SOCK_STREAM, SOCK_DGRAM}));
+  rule.checks[rule.check_count++] = one_of(2, {0, IPPROTO_TCP, IPPROTO_UDP});
+  return rule;
+}
+
+constexpr std::size_t internet_rules = 4;
+
+// The socket rules stand together: the second is asked when the first says no.
+template <std::size_t N>
+constexpr auto with_internet(const std::array<SyscallRule, N>& base) {
+  std::array<SyscallRule, N + internet_rules> out{};
+  std::size_t at = 0;
+  for (const SyscallRule& rule : base) {
+    out[at++] = replaced(rule);
+    if (rule.number == SYS_socket) out[at++] = internet_socket();
+  }
+  out[at] = checked(SYS_setsockopt, "setsockopt", "probes of a silent peer",
+                    one_of(1, {SOL_SOCKET}), one_of(2, {SO_KEEPALIVE}));
+  out[at++].or_next = true;
+  out[at++] = checked(SYS_setsockopt, "setsockopt", "delays and time limits of TCP",
+                      one_of(1, {IPPROTO_TCP}),
+                      one_of(2, {TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT,
+                                 TCP_QUICKACK, TCP_USER_TIMEOUT}));
+  out[at++] = plain(SYS_shutdown, "shutdown", "the end of what is sent");
+  return out;
+}
+constexpr auto internet_table = with_internet(table);
+constexpr auto internet_with_libraries = with_internet(with_libraries);
+
 constexpr std::array refused = {
     RefusedSyscall{SYS_clone3, ENOSYS, "clone3",
                    "glibc falls back to clone, whose flags are visible"},
@@ -150,6 +206,10 @@ constexpr std::array refused = {
 
 std::span<const SyscallRule> allowed_syscalls() { return table; }
 std::span<const SyscallRule> allowed_syscalls_with_libraries() { return with_libraries; }
+std::span<const SyscallRule> allowed_syscalls_with_internet(bool libraries) {
+  if (libraries) return internet_with_libraries;
+  return internet_table;
+}
 std::span<const RefusedSyscall> refused_syscalls() { return refused; }
 
 }  // namespace tenantd

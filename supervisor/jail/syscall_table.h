@@ -17,6 +17,9 @@ inline constexpr std::size_t max_allowed_syscalls = 60;
 [[nodiscard]] std::span<const SyscallRule> allowed_syscalls();
 // The same with `mmap` widened to executable but not writable pages, for a program with libraries.
 [[nodiscard]] std::span<const SyscallRule> allowed_syscalls_with_libraries();
+// Those of a program that may talk to the internet: TCP and UDP sockets that begin a conversation,
+// never raw ones, and none that waits for somebody else to begin.
+[[nodiscard]] std::span<const SyscallRule> allowed_syscalls_with_internet(bool libraries);
 [[nodiscard]] std::span<const RefusedSyscall> refused_syscalls();
 
 }  // namespace tenantd

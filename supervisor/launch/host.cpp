@@ -124,6 +124,7 @@ HostCapabilities probe_host(const CgroupBackend* cgroups, const std::string& cgr
   host.available = LayerSet::all();
   host.privileged =
       has_capability(CAP_SETUID) && has_capability(CAP_SETGID) && has_capability(CAP_CHOWN);
+  host.network_admin = has_capability(CAP_NET_ADMIN) && has_capability(CAP_SYS_ADMIN);
   host.detached_mounts = host.privileged && has_capability(CAP_SYS_ADMIN);
   probe_namespaces(host);
   if (!host.privileged) {

@@ -16,6 +16,7 @@ namespace tenantd {
 
 struct HostCapabilities {
   bool privileged = false;            // may give every tenant a uid of its own
+  bool network_admin = false;         // may give a tenant an interface
   bool detached_mounts = false;       // may open mounts for a child that cannot reach their paths
   std::uint64_t namespace_flags = 0;  // for clone3: the namespaces that work together here
   int landlock_abi = 0;

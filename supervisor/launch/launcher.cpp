@@ -121,6 +121,19 @@ LayerSet supervisor_layers(const HostCapabilities& host, bool use_cgroup) {
   return layers;
 }
 
+// A network is made from outside, in a namespace of the worker's own.
+Status check_network_host(const HostCapabilities& host) {
+  const auto refuse = [](const char* why) {
+    return fail(ErrorCode::unsupported, std::string("a network of the tenant's own ") + why);
+  };
+  if (!host.privileged) return refuse("needs root: this instance is unprivileged");
+  if (!host.network_admin) return refuse("needs CAP_NET_ADMIN, which this instance has not");
+  if ((host.namespace_flags & CLONE_NEWNET) == 0) {
+    return refuse("needs a network namespace, which this host refuses");
+  }
+  return {};
+}
+
 }  // namespace
 
 Launcher::Launcher(HostCapabilities host, CgroupBackend* cgroups)
@@ -130,6 +143,9 @@ Result<LaunchedProcess> Launcher::launch(LaunchRequest& request) {
   const LayerSet required = required_layers(request.limits, request.use_cgroup);
   if (auto checked = check_layers(host_, required, request.tolerated); !checked) {
     return tl::unexpected(checked.error());
+  }
+  if (request.network) {
+    if (auto checked = check_network_host(host_); !checked) return tl::unexpected(checked.error());
   }
   const bool use_cgroup =
       request.use_cgroup && cgroups_ != nullptr && cgroups_->mode() != CgroupMode::none;
@@ -176,7 +192,15 @@ Result<LaunchedProcess> Launcher::launch(LaunchRequest& request) {
   }
   if (ready && request.before_release) ready = request.before_release(child->pid);
   if (!ready) return tl::unexpected(ready.error());
-  if (::write(files->barrier_write.get(), "g", 1) != 1) return fail_errno("barrier", errno);
+  NetworkHelper network;
+  if (request.network) {
+    auto helper = start_network_helper(request.network_program_path, *request.network,
+                                       child->pidfd.get(), files->barrier_write.get());
+    if (!helper) return tl::unexpected(helper.error());
+    network = std::move(*helper);
+  } else if (::write(files->barrier_write.get(), "g", 1) != 1) {
+    return fail_errno("barrier", errno);
+  }
   rollback.dismiss();
 
   LaunchedProcess process;
@@ -184,6 +208,7 @@ Result<LaunchedProcess> Launcher::launch(LaunchRequest& request) {
   process.pidfd = std::move(child->pidfd);
   process.link = std::move(files->link_parent);
   process.log = std::move(files->log_read);
+  process.network = std::move(network);
   process.missing = required.without(host_.available);
   process.provided = required.without(process.missing);
   return process;

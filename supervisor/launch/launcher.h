@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "shared/os/fd.h"
 #include "supervisor/launch/cgroup.h"
 #include "supervisor/launch/host.h"
+#include "supervisor/launch/network_helper.h"
 
 namespace tenantd {
 
@@ -37,6 +39,9 @@ struct LaunchRequest {
   bool use_cgroup = true;
   GroupPlacement placement;  // its CPUs are those that every thread of the program may run on
   std::uint64_t scratch_bytes = 16UL << 20U;  // of /tmp; counts as the tenant's memory
+  // Made by tenantd-network, which then releases the child in the supervisor's place.
+  std::optional<NetworkPlan> network;
+  std::string network_program_path;
   // Called with the child waiting at its barrier: persist what lets the next supervisor know it
   // again. A failure ends the child.
   std::function<Status(pid_t)> before_release;
@@ -49,6 +54,7 @@ struct LaunchedProcess {
   UniqueFd log;       // read end, non-blocking
   LayerSet provided;  // by the supervisor and, as expected, by the jail; the report is the truth
   LayerSet missing;
+  NetworkHelper network;  // still at work; empty without a network
 };
 
 class Launcher {
@@ -56,10 +62,11 @@ class Launcher {
   // `cgroups` must outlive the launcher; null only with requests that do not use cgroups.
   Launcher(HostCapabilities host, CgroupBackend* cgroups);
 
-  // Returns once the child is released, before it is confined: the outcome comes as the first
-  // message on `link` (ConfinementReport; then the program's own). On an error nothing is left: no
-  // process, no cgroup. Errors: layer_missing, not_found (a path), invalid_argument,
-  // before_release's, internal with errno.
+  // Returns once the child is released or tenantd-network is to release it, before it is confined:
+  // the outcome comes as the first message on `link` (ConfinementReport; then the program's own).
+  // On an error nothing is left: no process, no cgroup. Errors: layer_missing, not_found (a path),
+  // invalid_argument, unsupported (a network that this host cannot give), before_release's,
+  // internal with errno.
   [[nodiscard]] Result<LaunchedProcess> launch(LaunchRequest& request);
 
   [[nodiscard]] const HostCapabilities& host() const noexcept { return host_; }

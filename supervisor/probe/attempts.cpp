@@ -64,6 +64,21 @@ int send_udp() noexcept {
   return outcome(::sendto(fd, "p", 1, 0, as_address(&address), sizeof address));
 }
 
+// To the discard port of `text`, an address of either version.
+int send_away(const char* text) noexcept {
+  sockaddr_in four{};
+  sockaddr_in6 six{};
+  four.sin_family = AF_INET;
+  six.sin6_family = AF_INET6;
+  four.sin_port = six.sin6_port = htons(discard_port);
+  const bool is_four = ::inet_pton(AF_INET, text, &four.sin_addr) == 1;
+  if (!is_four && ::inet_pton(AF_INET6, text, &six.sin6_addr) != 1) return EINVAL;
+  const int fd = ::socket(is_four ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return errno;
+  return is_four ? outcome(::sendto(fd, "p", 1, 0, as_address(&four), sizeof four))
+                 : outcome(::sendto(fd, "p", 1, 0, as_address(&six), sizeof six));
+}
+
 // `name` of an abstract socket, or the path of one.
 int connect_unix(std::string_view name, bool abstract) noexcept {
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -197,6 +212,8 @@ int run_attempt(const ProbeOrder& order, const LaunchSpec& spec) noexcept {
       return connect_tcp();
     case ProbeAttempt::udp:
       return send_udp();
+    case ProbeAttempt::egress:
+      return send_away(std::string(order.path.view()).c_str());
     case ProbeAttempt::abstract_socket:
       return connect_unix(order.path.view(), true);
     case ProbeAttempt::path_socket:

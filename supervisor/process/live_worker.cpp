@@ -1,13 +1,28 @@
 #include "supervisor/process/live_worker.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <utility>
 
+#include "supervisor/config/diagnostics.h"
+
 namespace tenantd {
+namespace {
+
+// What tenantd-network said before it closed the barrier: it is in the pipe when the worker ends.
+std::string last_words(int pipe) {
+  std::string text(512, '\0');
+  const ssize_t got = pipe < 0 ? 0 : ::read(pipe, text.data(), text.size());
+  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  text.resize(std::min(text.find('\n'), text.size()));
+  return text.empty() ? text : "network: " + printable(text, 300);
+}
+
+}  // namespace
 
 std::uint64_t open_files_limit(std::uint32_t max_attachments) noexcept {
   static constexpr std::uint64_t files_per_attachment = 6;
@@ -27,6 +42,7 @@ Result<std::unique_ptr<LiveWorker>> LiveWorker::launched(const WorkerServices& s
                                                          RunRecord record,
                                                          LaunchedProcess process) {
   std::unique_ptr<LiveWorker> worker(new LiveWorker(services, std::move(record)));
+  worker->network_report_ = std::move(process.network.report);
   const Status watched =
       worker->watch(std::move(process.pidfd), std::move(process.link), std::move(process.log));
   if (!watched) return tl::unexpected(watched.error());
@@ -129,10 +145,15 @@ void LiveWorker::on_died(DeathCause cause) {
   }
   services_.records.end(record_);
   services_.reaper.reap(cgroup());
-  // A failed layer explains the death only if the jail ended with it.
-  const bool confinement = cause.kind == DeathCause::Kind::exited &&
-                           cause.value == static_cast<int>(ExitCode::confinement);
-  const std::string detail = confinement ? failure_ : std::string();
+  if (services_.on_ended) services_.on_ended(record_.tenant, record_.generation);
+  // A failed layer explains the death only if the jail ended with it, and a failed network only if
+  // the jail never ran.
+  const auto ended_with = [&cause](ExitCode code) {
+    return cause.kind == DeathCause::Kind::exited && cause.value == static_cast<int>(code);
+  };
+  std::string detail;
+  if (ended_with(ExitCode::confinement)) detail = failure_;
+  if (ended_with(ExitCode::barrier_closed)) detail = last_words(network_report_.get());
   const TenantId tenant = record_.tenant;
   services_.events->on_died(tenant, record_.generation, cause, detail);  // destroys this
 }

@@ -30,6 +30,8 @@ struct WorkerServices {
   std::function<void(const TenantId& tenant, pid_t pid, std::uint64_t generation,
                      std::string_view line, std::uint64_t suppressed)>
       on_line;
+  // A worker's process is gone, and what it had of the host is free again.
+  std::function<void(const TenantId& tenant, std::uint64_t generation)> on_ended = nullptr;
 };
 
 // RLIMIT_NOFILE of a worker: each attachment takes a socket, a ring's two memories and an eventfd.
@@ -87,7 +89,8 @@ class LiveWorker final : public Worker {
   RunRecord record_;
   std::unique_ptr<ProgramProcess> process_;
   std::uint64_t oom_kills_before_ = 0;
-  std::string failure_;  // the jail's reason, told with the death
+  std::string failure_;      // the jail's reason, told with the death
+  UniqueFd network_report_;  // tenantd-network's, if it could not release the worker
   bool reported_ = false;
 };
 

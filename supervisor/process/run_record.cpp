@@ -101,6 +101,7 @@ std::string encode_record(const RunRecord& record) {
   line("missing", std::to_string(record.missing.bits()));
   line("fingerprint", record.fingerprint);
   if (!record.shards.empty()) line("shards", shards_text(record.shards));
+  if (!record.network.empty()) line("network", record.network);
   const Allotment& own = record.allotment;
   if (own.empty()) return text;
   line("cpus", own.cpus.str());
@@ -136,6 +137,7 @@ Result<RunRecord> decode_record(std::string_view text) {
   if (!parse_allotment(lines, record.allotment)) return bad("allotment");
   record.boot_id = value("boot_id");
   record.fingerprint = value("fingerprint");
+  record.network = value("network");
   record.applied = LayerSet(applied);
   record.missing = LayerSet(missing);
   return record;
@@ -152,6 +154,7 @@ Status RunRecords::write(const RunRecord& record) const {
 void RunRecords::end(RunRecord record) const {
   record.pid = 0;
   record.start_ticks = 0;
+  record.network.clear();
   // Without it the dead pid's start ticks still tell the next supervisor that nobody is there.
   (void)write(record);
 }

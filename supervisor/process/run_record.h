@@ -33,6 +33,7 @@ struct RunRecord {
   std::string fingerprint;  // of the settings that only a new worker can change
   ShardSet shards;          // that a pooled worker writes
   Allotment allotment{};    // what a platinum tenant's worker has for itself
+  std::string network{};    // what of the host's networks it has; empty: none. See network_claims.h
 
   friend bool operator==(const RunRecord&, const RunRecord&) = default;
 };

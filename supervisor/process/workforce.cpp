@@ -12,6 +12,7 @@
 #include "supervisor/jail/launch_spec_check.h"
 #include "supervisor/physical/affinity.h"
 #include "supervisor/process/encoder_store.h"
+#include "supervisor/process/tenant_network.h"
 
 namespace tenantd {
 namespace {
@@ -31,7 +32,11 @@ Workforce::Workforce(WorkerServices& services, Launcher& launcher, PhysicalHost&
       launcher_(launcher),
       physical_(physical),
       uids_(uids),
-      paths_(std::move(paths)) {
+      paths_(std::move(paths)),
+      network_helpers_(services.loop) {
+  services_.on_ended = [this](const TenantId& tenant, std::uint64_t generation) {
+    networks_.release(tenant, generation);
+  };
   if (auto boot_id = current_boot_id()) boot_id_ = std::move(*boot_id);
 }
 
@@ -54,6 +59,7 @@ LaunchSpec Workforce::spec_for(const TenantId& tenant, const TenantConfig& confi
   spec.memory_max_bytes = config.resources.memory_max_bytes;
   (void)spec.hostname.assign(tenant.view());  // a TenantId fits
   spec.tenant = to_tenant_settings(config);
+  allow_network(config, spec);
   spec.file_size_limit_bytes = file_size_limit_bytes(spec.tenant.max_storage_bytes);
   // A program of the host's owner makes files as it likes.
   if (program_of(config) == paths_.worker_program) set_data_files(spec, worker_data_files);
@@ -103,8 +109,8 @@ Status Workforce::check_offers(const PhysicalConfig& wanted) const {
                                                " is not listed in tenantd.toml any more");
   }
   if (now.program_path != wanted.program_path) {
-    return fail(ErrorCode::invalid_config, "its program " + wanted.program_path +
-                                               " is not listed in tenantd.toml any more");
+    return fail(ErrorCode::invalid_config,
+                "its program " + wanted.program_path + " is not listed in tenantd.toml any more");
   }
   if (wanted.program_path.empty()) return {};
   const Status sound = check_secure_program(wanted.program_path, ::geteuid());
@@ -162,10 +168,14 @@ Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const T
                    {},
                    worker_fingerprint(config),
                    config.pool ? config.pool->shards : ShardSet{},
-                   *allotment};
+                   *allotment,
+                   {}};
   LaunchRequest request = request_for(tenant, config, *uid);
   request.cgroup.generation = generation;
   request.placement = placement_of(*allotment);
+  if (Status added = add_network(tenant, config, request, record); !added) {
+    return tl::unexpected(added.error());
+  }
   request.before_release = [this, &record](pid_t pid) -> Status {
     const auto ticks = process_start_ticks(pid);
     if (!ticks) return tl::unexpected(ticks.error());
@@ -176,11 +186,13 @@ Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const T
   last_generations_[tenant] = generation;
   auto process = launcher_.launch(request);
   if (!process) {
+    networks_.release(tenant, generation);
     services_.records.end(record);
     return tl::unexpected(process.error());
   }
   record.applied = process->provided;
   record.missing = required_layers(request.limits, true).without(process->provided);
+  network_helpers_.watch(std::move(process->network.pidfd));
   const pid_t pid = process->pid;
   auto worker = LiveWorker::launched(services_, record, std::move(*process));
   if (!worker) {
@@ -188,11 +200,25 @@ Result<std::unique_ptr<Worker>> Workforce::start(const TenantId& tenant, const T
     // own.
     (void)::kill(pid, SIGKILL);
     (void)::waitpid(pid, nullptr, 0);
+    networks_.release(tenant, generation);
     services_.records.end(record);
     services_.reaper.reap({tenant, generation});
     return tl::unexpected(worker.error());
   }
   return std::unique_ptr<Worker>(std::move(*worker));
+}
+
+Status Workforce::add_network(const TenantId& tenant, const TenantConfig& config,
+                              LaunchRequest& request, RunRecord& record) {
+  if (!has_network(config)) return {};
+  auto plan = make_network_plan(tenant, config.physical, paths_.run_dir);
+  if (!plan) return tl::unexpected(plan.error());
+  const NetworkClaim claim{config.physical.interface, plan->address};
+  if (Status taken = networks_.take(tenant, record.generation, claim); !taken) return taken;
+  record.network = claim.text();
+  request.network = *plan;
+  request.network_program_path = paths_.network_program();
+  return {};
 }
 
 std::vector<std::unique_ptr<LiveWorker>> Workforce::find_survivors() {
@@ -201,6 +227,9 @@ std::vector<std::unique_ptr<LiveWorker>> Workforce::find_survivors() {
     last_generations_[record.tenant] = record.generation;
     if (auto worker = verify(record, boot_id_)) {
       physical_.restore(record.tenant, record.allotment);
+      if (const auto claim = NetworkClaim::parse(record.network)) {
+        (void)networks_.take(record.tenant, record.generation, *claim);  // it has it already
+      }
       survivors.push_back(std::move(worker));
     } else if (record.pid != 0) {
       services_.records.end(record);

@@ -15,6 +15,8 @@
 #include "supervisor/launch/data_place.h"
 #include "supervisor/launch/pool_directory.h"
 #include "supervisor/process/live_worker.h"
+#include "supervisor/process/network_claims.h"
+#include "supervisor/process/network_helpers.h"
 
 namespace tenantd {
 
@@ -28,6 +30,9 @@ struct InstallationPaths {
   // Beside the jail, as all confined programs are.
   [[nodiscard]] std::string encoder_program() const {
     return jail_program.substr(0, jail_program.rfind('/') + 1) + "tenantd-encoder";
+  }
+  [[nodiscard]] std::string network_program() const {
+    return jail_program.substr(0, jail_program.rfind('/') + 1) + "tenantd-network";
   }
   [[nodiscard]] std::string probe_program() const {
     return jail_program.substr(0, jail_program.rfind('/') + 1) + "tenantd-probe";
@@ -67,10 +72,16 @@ class Workforce {
                                            const TenantConfig& config) const;
   // Beside the usual place, where data of tenants may be.
   [[nodiscard]] std::vector<std::string> storage_roots() const;
+  // Whoever launches something else with a network has its helper reaped here too.
+  [[nodiscard]] NetworkHelpers& network_helpers() noexcept { return network_helpers_; }
   // Everything that a worker of this tenant with this uid is launched with, but its generation and
   // before_release.
   [[nodiscard]] LaunchRequest request_for(const TenantId& tenant, const TenantConfig& config,
                                           uid_t uid) const;
+  // The same for the worker itself, which alone has a network: a probe beside it would take its
+  // address.
+  [[nodiscard]] Status add_network(const TenantId& tenant, const TenantConfig& config,
+                                   LaunchRequest& request, RunRecord& record);
   // What such a worker is launched with; of its mounts only the targets.
   [[nodiscard]] LaunchSpec spec_for(const TenantId& tenant, const TenantConfig& config) const;
   // The CPUs that every thread of it may run on; empty: none are dedicated, so nobody cares.
@@ -93,6 +104,8 @@ class Workforce {
   std::string boot_id_;
   std::unordered_map<TenantId, std::uint64_t> last_generations_;
   std::vector<std::pair<TenantId, std::uint64_t>> unseen_ends_;
+  NetworkClaims networks_;
+  NetworkHelpers network_helpers_;
   std::string program_;
   std::vector<std::string> library_paths_;
   PhysicalHostConfig offers_;  // of the host to platinum tenants

@@ -24,7 +24,7 @@ const char* meaning(int exit_code) noexcept {
     case ExitCode::orphaned:
       return " (no supervisor adopted it)";
     case ExitCode::barrier_closed:
-      return " (the supervisor went away before the start)";
+      return " (it was not released)";
     case ExitCode::failed:
       break;
   }

@@ -25,6 +25,8 @@ constexpr std::array stops = {
     Stops{ProbeAttempt::shared_memory, {ENOENT, EACCES, EPERM}},
     Stops{ProbeAttempt::tcp, {ENETUNREACH, EACCES, EPERM, EAFNOSUPPORT}},
     Stops{ProbeAttempt::udp, {ENETUNREACH, EACCES, EPERM, EAFNOSUPPORT}},
+    // Only the packet filter says so; an unreachable network would say that there is none.
+    Stops{ProbeAttempt::egress, {EPERM}},
     Stops{ProbeAttempt::abstract_socket, {ECONNREFUSED, EACCES, EPERM}},
     Stops{ProbeAttempt::path_socket, {ENOENT, EACCES, EPERM}},
     Stops{ProbeAttempt::signal, {ESRCH, EPERM}},

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
@@ -81,7 +82,50 @@ const std::string& path_for(ProbeAttempt attempt, const ProbeTargets& targets) {
   }
 }
 
+// An address of the documentation's that no rule about datagrams to the discard port covers.
+std::string forbidden_address(const NetworkPlan& plan) {
+  static constexpr std::uint16_t discard_port = 9;
+  static constexpr std::array<std::array<std::uint8_t, 4>, 3> candidates = {
+      {{192, 0, 2, 1}, {198, 51, 100, 1}, {203, 0, 113, 1}}};
+  for (const auto& candidate : candidates) {
+    IpNetwork address{plan.address.version, 0, 0, {}};
+    if (address.version == 6) address.bytes = {0x20, 0x01, 0x0d, 0xb8};
+    std::copy(candidate.begin(), candidate.end(),
+              address.bytes.begin() + (address.version == 4 ? 0 : 12));
+    address = host_of(address);
+    const auto allows = [&address](const EgressRule& rule) {
+      return rule.protocol == EgressProtocol::udp && rule.first_port <= discard_port &&
+             rule.last_port >= discard_port && contains(rule.destination, address);
+    };
+    const auto end = plan.rules.begin() + plan.rule_count;
+    if (std::none_of(plan.rules.begin(), end, allows)) return address_text(address);
+  }
+  return {};
+}
+
 }  // namespace
+
+void rehearse_network(const Result<std::optional<NetworkPlan>>& plan,
+                      const InstallationPaths& paths, ProbeLaunch& launch) {
+  if (!plan) {
+    launch.not_applicable = plan.error().message;
+    return;
+  }
+  if (!plan->has_value()) {
+    launch.not_promised = "its file asks for no network";
+    return;
+  }
+  NetworkPlan rehearsal = **plan;
+  rehearsal.rehearsal = 1;
+  const std::string address = forbidden_address(rehearsal);
+  if (address.empty()) {
+    launch.not_promised = "its list has every address";
+    return;
+  }
+  (void)launch.order.path.assign(address);
+  launch.request.network = rehearsal;
+  launch.request.network_program_path = paths.network_program();
+}
 
 ProbeLaunch make_probe_launch(const ProbeRow& row, LaunchRequest worker,
                               const InstallationPaths& paths, std::uint64_t generation,

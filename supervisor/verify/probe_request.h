@@ -1,6 +1,7 @@
 // What a probe process is launched with: the tenant's worker's own launch, and where it differs.
 //
-// Runs in: the supervisor. It differs in five things: the program; a data directory of its own, so
+// Runs in: the supervisor. It differs in six things: the program; no network, or one that ends at
+// the host's end, since its address is the worker's; a data directory of its own, so
 // that it can never touch the tenant's data (and without shards, where the worker has some); a
 // control group of its own beside the tenant's, so that neither its lack of memory nor its use of
 // the CPU is the tenant's; and in that group, for the attempts on memory, CPU and threads, bounds
@@ -31,6 +32,11 @@ struct ProbeLaunch {
   std::string not_promised;
   std::string not_applicable;
 };
+
+// The worker's network for the probe that tries to leave it: the same rules, address and routes in
+// its own namespace, and nobody at the other end. Without a network there is nothing to leave.
+void rehearse_network(const Result<std::optional<NetworkPlan>>& plan,
+                      const InstallationPaths& paths, ProbeLaunch& launch);
 
 [[nodiscard]] ProbeLaunch make_probe_launch(const ProbeRow& row, LaunchRequest worker,
                                             const InstallationPaths& paths,

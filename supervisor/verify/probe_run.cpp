@@ -34,6 +34,7 @@ Result<std::unique_ptr<ProbeRun>> ProbeRun::start(const ProbeServices& services,
                                                   OnEnd on_end, RowConnections rows) {
   auto launched = services.launcher.launch(request);
   if (!launched) return tl::unexpected(launched.error());
+  services.network_helpers.watch(std::move(launched->network.pidfd));
   std::unique_ptr<ProbeRun> run(new ProbeRun(services, request, std::move(on_end)));
   auto* const self = run.get();
   self->end_.cpu_quota_us = request.limits.cpu_quota_us();

@@ -9,6 +9,7 @@
 
 #include "supervisor/launch/launcher.h"
 #include "supervisor/process/cgroup_reaper.h"
+#include "supervisor/process/network_helpers.h"
 #include "supervisor/process/program_process.h"
 #include "supervisor/verify/attempt_verdict.h"
 
@@ -20,6 +21,7 @@ struct ProbeServices {
   Launcher& launcher;
   CgroupBackend& cgroups;
   CgroupReaper& reaper;
+  NetworkHelpers& network_helpers;
 };
 
 // Of ProbeAttempt::rows, by RowSide.

@@ -25,6 +25,8 @@ constexpr std::uint8_t every_level = level_bit(IsolationLevel::logical) |
                                      level_bit(IsolationLevel::physical);
 // Of tenants that share a process.
 constexpr std::uint8_t pooled = level_bit(IsolationLevel::logical);
+// Of tenants with parts of the host to themselves.
+constexpr std::uint8_t physical = level_bit(IsolationLevel::physical);
 
 // Of tenants that have parts of the host to themselves.
 constexpr std::uint8_t physical = level_bit(IsolationLevel::physical);
@@ -106,6 +108,10 @@ constexpr std::array table = {
           "connects to the host's loopback device"),
     tried("network.udp", network, ProbeAttempt::udp, {network_namespace, seccomp},
           "sends a datagram to the host's loopback device"),
+    only_at(physical, live("network.interface", network, {"interfaces"}, {network_namespace},
+                           "the interface that its file asks for, and no other")),
+    only_at(physical, tried("network.egress", network, ProbeAttempt::egress, {network_namespace},
+                            "sends a datagram to an address that its list has not")),
     tried("network.abstract_socket", network, ProbeAttempt::abstract_socket,
           {network_namespace, landlock}, "connects to an abstract socket that listens on the host"),
     tried("network.path_socket", network, ProbeAttempt::path_socket, {mount_namespace},

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "shared/base/clock.h"
+#include "supervisor/process/tenant_network.h"
 #include "supervisor/verify/verification.h"
 
 namespace tenantd {
@@ -88,6 +89,10 @@ bool Verification::try_next(const Tenant& process) {
     ProbeLaunch launch =
         make_probe_launch(row, services_.workforce.request_for(process_id_, *process.config, uid_),
                           services_.paths, generation_, targets_);
+    if (row.attempt == ProbeAttempt::egress) {
+      rehearse_network(make_rehearsal_plan(process_id_, *process.config, services_.paths.run_dir),
+                       services_.paths, launch);
+    }
     if (!launch.not_promised.empty()) {
       find(at, {ProbeOutcome::not_promised, launch.not_promised});
       continue;

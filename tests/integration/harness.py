@@ -29,6 +29,7 @@ PROGRAMS = {
     "tenantd-control": "control/tenantd-control",
     "tenantd-encoder": "worker/encoder/compile/tenantd-encoder",
     "tenantd-probe": "supervisor/probe/tenantd-probe",
+    "tenantd-network": "supervisor/network/tenantd-network",
     "tenantctl": "client/tenantctl/tenantctl",
 }
 HELLO_MAGIC = 0x68444E54

@@ -29,7 +29,8 @@ DaemonConfig permissive_daemon() {
              "accept_unenforced = [\"data_residency\", \"security\", \"database\"]\n"
              "[physical]\nstorage_roots = { fast = \"/mnt/fast\" }\n"
              "programs = { classifier = \"/opt/classifier\" }\n"
-             "hooks = { warm-up = \"/opt/warm-up\", archive = \"/opt/archive\" }\n")
+             "hooks = { warm-up = \"/opt/warm-up\", archive = \"/opt/archive\" }\n"
+             "interfaces = [\"eth1\"]\nnetworks = [\"10.77.0.0/16\"]\n")
       .value();
 }
 

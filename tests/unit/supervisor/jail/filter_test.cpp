@@ -137,3 +137,63 @@ TEST_CASE("libraries may be mapped executable, never also writable") {
   CHECK(verdict(program, SYS_mmap, {{0, 4096, PROT_READ | PROT_EXEC}}) == allowed);
   CHECK(verdict(program, SYS_mmap, {{0, 4096, PROT_WRITE | PROT_EXEC}}) == killed);
 }
+
+TEST_CASE("the internet is TCP and UDP sockets that begin, and changes nothing else") {
+  for (const bool libraries : {false, true}) {
+    const SeccompProgram without = first_stage(libraries);
+    FilterPlan plan;
+    plan.rules = allowed_syscalls_with_internet(libraries);
+    plan.refused = refused_syscalls();
+    const auto assembled = assemble_filter(plan);
+    REQUIRE(assembled);
+    const SeccompProgram& with = *assembled;
+    for (const std::uint64_t family : {AF_INET, AF_INET6}) {
+      for (const std::uint64_t flags : {0, int{SOCK_NONBLOCK}, int{SOCK_NONBLOCK | SOCK_CLOEXEC}}) {
+        CHECK(verdict(with, SYS_socket, {{family, SOCK_STREAM | flags, 0}}) == allowed);
+        CHECK(verdict(with, SYS_socket, {{family, SOCK_STREAM | flags, 6}}) == allowed);
+        CHECK(verdict(with, SYS_socket, {{family, SOCK_DGRAM | flags, 17}}) == allowed);
+      }
+      for (const std::uint64_t type :
+           {SOCK_RAW, SOCK_SEQPACKET, SOCK_RDM, SOCK_DCCP, SOCK_PACKET}) {
+        CHECK(verdict(with, SYS_socket, {{family, type, 0}}) == killed);
+      }
+      for (const std::uint64_t protocol : {1, 2, 41, 58, 132, 136, 255, 262}) {
+        CHECK(verdict(with, SYS_socket, {{family, SOCK_STREAM, protocol}}) == killed);
+        CHECK(verdict(with, SYS_socket, {{family, SOCK_DGRAM, protocol}}) == killed);
+      }
+    }
+    CHECK(verdict(with, SYS_socket, {{AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0}}) == allowed);
+    for (const std::uint64_t family : {AF_NETLINK, AF_PACKET, AF_VSOCK, AF_ALG, AF_XDP, AF_KEY}) {
+      CHECK(verdict(with, SYS_socket, {{family, SOCK_DGRAM, 0}}) == killed);
+    }
+    CHECK(verdict(with, SYS_sendto, {{0, 0, 0, MSG_NOSIGNAL}}) == allowed);
+    CHECK(verdict(with, SYS_sendto, {{0, 0, 0, MSG_FASTOPEN}}) == killed);
+    CHECK(verdict(with, SYS_sendmsg, {{0, 0, MSG_FASTOPEN}}) == killed);
+    CHECK(verdict(with, SYS_setsockopt, {{0, SOL_SOCKET, SO_KEEPALIVE}}) == allowed);
+    CHECK(verdict(with, SYS_setsockopt, {{0, 6, 1}}) == allowed);  // TCP_NODELAY
+    CHECK(verdict(with, SYS_setsockopt, {{0, SOL_SOCKET, SO_BINDTODEVICE}}) == killed);
+    CHECK(verdict(with, SYS_setsockopt, {{0, SOL_SOCKET, SO_MARK}}) == killed);
+    CHECK(verdict(with, SYS_setsockopt, {{0, 6, 31}}) == killed);            // TCP_ULP
+    CHECK(verdict(with, SYS_setsockopt, {{0, 0, SO_KEEPALIVE}}) == killed);  // IPPROTO_IP
+    for (const long call : {SYS_bind, SYS_listen, SYS_accept, SYS_accept4, SYS_sendmmsg}) {
+      CHECK(verdict(with, call) == killed);
+    }
+    // Every other call ends as it ends without it.
+    for (int number = 0; number < 1024; ++number) {
+      if (number == SYS_shutdown) continue;
+      CAPTURE(number);
+      CHECK(verdict(with, number) == verdict(without, number));
+      const Arguments ones{{~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL}};
+      if (number == SYS_sendto || number == SYS_sendmsg) continue;
+      CHECK(verdict(with, number, ones) == verdict(without, number, ones));
+    }
+  }
+}
+
+TEST_CASE("without the allowance there is no socket but AF_UNIX and no option to set") {
+  const SeccompProgram program = first_stage(false);
+  CHECK(verdict(program, SYS_socket, {{AF_INET, SOCK_STREAM}}) == killed);
+  for (const long call : {SYS_setsockopt, SYS_shutdown, SYS_bind, SYS_listen}) {
+    CHECK(verdict(program, call) == killed);
+  }
+}

@@ -80,3 +80,29 @@ TEST_CASE("plain absolute paths") {
     CHECK_FALSE(is_plain_absolute_path(path));
   }
 }
+
+TEST_CASE("a network is a tenant's own worker's, and ports belong to it") {
+  const auto accepted = [](auto change) {
+    LaunchSpec spec = good_spec();
+    spec.allowances = static_cast<std::uint32_t>(Allowance::internet_sockets);
+    change(spec);
+    return check_launch_spec(spec).has_value();
+  };
+  CHECK(accepted([](LaunchSpec&) {}));
+  CHECK(accepted([](LaunchSpec& spec) { spec.kind = ProgramKind::isolation_probe; }));
+  CHECK(accepted([](LaunchSpec& spec) { spec.connect_port_count = 64; }));
+  CHECK_FALSE(accepted([](LaunchSpec& spec) { spec.connect_port_count = 65; }));
+  CHECK_FALSE(accepted([](LaunchSpec& spec) { spec.kind = ProgramKind::control; }));
+  CHECK_FALSE(accepted([](LaunchSpec& spec) { spec.kind = ProgramKind::encoder_compiler; }));
+  CHECK_FALSE(accepted([](LaunchSpec& spec) { spec.allowances |= 4; }));
+  CHECK_FALSE(accepted([](LaunchSpec& spec) { spec.allowances = 2; }));
+  CHECK_FALSE(accepted([](LaunchSpec& spec) {
+    spec.allowances = 0;
+    spec.connect_port_count = 1;
+  }));
+  CHECK_FALSE(accepted([](LaunchSpec& spec) {
+    set_data_files(spec, shard_data_files);
+    spec.shard_count = 64;
+    spec.shards.add(0);
+  }));
+}

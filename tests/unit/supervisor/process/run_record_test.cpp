@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 namespace {
 
 RunRecord example(const char* tenant) {
-  RunRecord record{TenantId::parse(tenant).value(), 0, 0, {}, 0, 0, {}, {}, {}, {}};
+  RunRecord record{TenantId::parse(tenant).value(), 0, 0, {}, 0, 0, {}, {}, {}, {}, {}};
   record.pid = 4711;
   record.start_ticks = 123'456'789'012;
   record.boot_id = "0b9c7c3e-0000-4000-8000-000000000000";
@@ -22,6 +22,7 @@ RunRecord example(const char* tenant) {
   record.applied = LayerSet::all();
   record.missing.add(Layer::cgroup_io);
   record.fingerprint = "00ff";
+  record.network = "veth 10.77.0.2/30";
   return record;
 }
 

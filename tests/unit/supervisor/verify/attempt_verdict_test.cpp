@@ -97,6 +97,9 @@ TEST_CASE("what stops an attempt") {
   CHECK(outcome(ProbeAttempt::tcp, ended_with(ENETUNREACH)) == ProbeOutcome::passed);
   // Somebody's network was there, nobody listened.
   CHECK(outcome(ProbeAttempt::tcp, ended_with(ECONNREFUSED)) == ProbeOutcome::failed);
+  // The packet filter's word; that there is no network at all is not what was promised.
+  CHECK(outcome(ProbeAttempt::egress, ended_with(EPERM)) == ProbeOutcome::passed);
+  CHECK(outcome(ProbeAttempt::egress, ended_with(ENETUNREACH)) == ProbeOutcome::failed);
   CHECK(outcome(ProbeAttempt::abstract_socket, ended_with(ECONNREFUSED)) == ProbeOutcome::passed);
   // The memory was there, not that page of it.
   CHECK(outcome(ProbeAttempt::other_memory, ended_with(EFAULT)) == ProbeOutcome::failed);
