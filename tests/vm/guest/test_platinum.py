@@ -103,6 +103,10 @@ class Platinum(unittest.TestCase):
         self.start(ASIDE)
         reason = in_state("refused")["reason"]
         self.assertIn("system.slice, which is above tenantd's groups, has a memory.min of 0", reason)
+        others = [int(one) for one in run("pgrep", "tenantd").stdout.split()]
+        self.assertGreaterEqual(len(others), 2)  # the supervisor and control
+        for one in others:
+            self.assertNotIn(OWN, os.sched_getaffinity(one), one)
         run("systemctl", "set-property", "--runtime", "system.slice", "MemoryMin=64M")
         self.addCleanup(run, "systemctl", "set-property", "--runtime", "system.slice", "MemoryMin=0")
         run("tenantctl", "tenant", "restart", "platinum")
@@ -121,10 +125,6 @@ class Platinum(unittest.TestCase):
             self.assertEqual(int((one / "memory.min").read_text()), GUARANTEED, one)
         self.assertEqual(self.partitions(), [])
         self.assertEqual(effective(), self.before)  # only tenantd's own processes are off it
-        others = [int(one) for one in run("pgrep", "tenantd").stdout.split() if int(one) != info["pid"]]
-        self.assertGreaterEqual(len(others), 2)  # the supervisor and control
-        for one in others:
-            self.assertNotIn(OWN, os.sched_getaffinity(one), one)
 
 
 if __name__ == "__main__":
