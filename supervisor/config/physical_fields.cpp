@@ -41,7 +41,7 @@ void add_physical_tenant_fields(std::vector<FieldSpec>& rows) {
         .applies = new_worker,
         .doc = "The node that the CPUs and the memory are of. Default: one that has enough CPUs."}),
     TENANTD_OF_TENANT(guaranteed_memory_bytes)({.key = "guaranteed_memory", .type = size,
-        .max = tebibyte, .example = "\"2G\"", .applies = new_worker,
+        .max = tebibyte, .example = "\"128M\"", .applies = new_worker,
         .doc = "Memory that is not reclaimed for anybody else's sake (cgroup v2). Default: all of "
                "`memory_max`; `\"0M\"`: none."}),
     TENANTD_OF_TENANT(storage)({.key = "storage", .type = text, .max = 40, .fallback = "\"\"",

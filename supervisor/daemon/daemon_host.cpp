@@ -8,6 +8,7 @@
 #include "shared/base/clock.h"
 #include "supervisor/config/reserved_id.h"
 #include "supervisor/daemon/daemon.h"
+#include "supervisor/physical/affinity.h"
 
 namespace tenantd {
 namespace {
@@ -86,6 +87,10 @@ Result<std::unique_ptr<Worker>> Daemon::start_worker(const TenantId& tenant,
   const std::string data =
       config.pool ? pool_directory_path(state, tenant) : data_directory_path(state, tenant);
   const bool is_new = ::access(data.c_str(), F_OK) != 0;
+  // Before Linux 6.2 a change of any cpuset above, a partition that ends for example, gives a
+  // process all CPUs again: ours would be those of what we start.
+  const CpuSet& shared = parts_.physical.set_aside().shared;
+  if (!shared.empty()) (void)set_thread_cpus(0, shared);
   auto worker = workforce_.start(tenant, config, generation);
   if (!worker) check_allotments();
   if (worker && is_new) verifier_.onboard(tenant);

@@ -3,6 +3,7 @@
 Partitions and guarantees need systemd and cgroup v2: tests/vm/guest/test_platinum.py.
 """
 
+import json
 import os
 import pathlib
 import unittest
@@ -26,6 +27,16 @@ def allowed_of(pid):
     """The CPUs of every thread of a process, as a set of frozensets."""
     return {frozenset(os.sched_getaffinity(int(task)))
             for task in os.listdir(f"/proc/{pid}/task")}
+
+
+def find_probes(value):
+    """Every probe of a report, however deep."""
+    if isinstance(value, list):
+        return [one for part in value for one in find_probes(part)]
+    if not isinstance(value, dict):
+        return []
+    own = [value] if "outcome" in value and "name" in value else []
+    return own + [one for part in value.values() for one in find_probes(part)]
 
 
 def children_of(pid):
@@ -72,6 +83,39 @@ class DedicatedCpus(DaemonTest):
             cgroup = pathlib.Path(f"/proc/{pid}/cgroup").read_text()
             self.assertIn(f"cpuset:/{daemon.cgroup}/tenants/acme/g", cgroup)
         self.assertIn(f"CPUs {OWN} are set aside", daemon.log())
+        shown = daemon.tenant("acme")
+        self.assertEqual((shown["dedicated_cpus"], shown["cpu_exclusivity"]), (str(OWN), "tenantd"))
+        whole = daemon.ctl("status", as_json=True)["daemon"]
+        self.assertEqual((whole["set_aside_cpus"], whole["dedicated_cpus"]), (str(OWN), str(OWN)))
+        self.assertIn(f"{OWN}, no other process of tenantd runs there",
+                      daemon.ctl("tenant", "status", "acme").stdout)
+
+    def test_the_verifier_looks_at_every_threads_cpus(self):
+        daemon = self.host([("acme", platinum("acme")),
+                            ("other", 'start = "eager"\n' + tenant_toml("other"))])
+        daemon.wait_state("acme", "running")
+        daemon.wait_state("other", "running")
+        outcome = self.probe(daemon)
+        self.assertEqual((outcome["outcome"], outcome["evidence"]),
+                         ("passed", f"cpus_allowed={OWN}"))
+        # Somebody else's worker may run there: out of its cpuset group, where there is one.
+        other = daemon.tenant("other")["pid"]
+        if CPUSET_V1.is_dir() and not IS_V2:
+            (CPUSET_V1 / "cgroup.procs").write_text(str(other))
+        try:
+            os.sched_setaffinity(other, {OWN})
+        except OSError:
+            self.skipTest("a cpuset group of cgroup v2 keeps it away")
+        outcome = self.probe(daemon)
+        self.assertEqual(outcome["outcome"], "failed")
+        self.assertIn(f"other may run on {OWN}", outcome["evidence"])
+
+    def probe(self, daemon):
+        done = daemon.ctl("--json", "verify", "acme", "--check", "resource", check=False)
+        report = json.loads(done.stdout)
+        found = [one for one in find_probes(report) if one["name"] == "resource.dedicated_cpus"]
+        self.assertEqual(len(found), 1, done.stdout)
+        return found[0]
 
     def test_the_second_is_refused_with_numbers_and_runs_when_the_first_has_gone(self):
         daemon = self.host([("acme", platinum("acme"))])

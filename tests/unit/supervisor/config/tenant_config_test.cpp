@@ -245,6 +245,31 @@ TEST_CASE("a default above a ceiling is lowered, a value above it is refused") {
   CHECK(refused.error().size() == 3);
 }
 
+TEST_CASE("a quota is at least a platinum tenant's own CPUs, its guarantee at most its memory") {
+  const DaemonConfig daemon = permissive_daemon();
+  const auto quota_of = [&daemon](const std::string& plan, const std::string& rest) {
+    const auto config = parse_tenant("plan = \"" + plan + "\"\n" + rest, daemon);
+    REQUIRE_MESSAGE(config.has_value(), problems(config));
+    return config->resources.cpu_millicores;
+  };
+  CHECK(quota_of("platinum", "[resources]\ncpu = \"50%\"\n[physical]\ncpus = 3\n") == 3000);
+  CHECK(quota_of("platinum", "[resources]\ncpu = \"400%\"\n[physical]\ncpus = 3\n") == 4000);
+  CHECK(quota_of("platinum", "[resources]\ncpu = \"50%\"\n[physical]\ncpus = 0\n") == 500);
+  CHECK(quota_of("premium", "[resources]\ncpu = \"50%\"\n") == 500);
+  const auto refused = parse_tenant(
+      "plan = \"platinum\"\n[resources]\nmemory_max = \"64M\"\n[physical]\nguaranteed_memory = "
+      "\"65M\"\n",
+      daemon);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(problems(refused).find("65M is more than the tenant may have, 64M") != std::string::npos);
+}
+
+TEST_CASE("what is set aside must be CPUs") {
+  CHECK(parse_daemon("[physical]\ncpus = \"2-5,8\"\npartition = true\n").has_value());
+  CHECK_FALSE(parse_daemon("[physical]\ncpus = \"5-2\"\n").has_value());
+  CHECK_FALSE(parse_daemon("[physical]\npartition = true\n").has_value());  // of nothing
+}
+
 TEST_CASE("every settings field reaches the worker") {
   const auto config = parse_tenant(example_file(), permissive_daemon());
   REQUIRE(config.has_value());

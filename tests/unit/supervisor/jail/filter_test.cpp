@@ -103,6 +103,15 @@ TEST_CASE("every number that is not listed is killed, in every ABI") {
   CHECK(verdict(program, -1) == killed);
 }
 
+TEST_CASE("a program stays on the CPUs and the memory that it was given") {
+  const SeccompProgram program = first_stage(false);
+  for (const int number : {SYS_sched_setaffinity, SYS_sched_setattr, SYS_set_mempolicy, SYS_mbind,
+                           SYS_migrate_pages, SYS_move_pages}) {
+    CAPTURE(number);
+    CHECK(verdict(program, number) != allowed);
+  }
+}
+
 TEST_CASE("arguments decide") {
   const SeccompProgram program = first_stage(false);
   CHECK(verdict(program, SYS_read) == allowed);
