@@ -28,9 +28,6 @@ constexpr std::uint8_t pooled = level_bit(IsolationLevel::logical);
 // Of tenants with parts of the host to themselves.
 constexpr std::uint8_t physical = level_bit(IsolationLevel::physical);
 
-// Of tenants that have parts of the host to themselves.
-constexpr std::uint8_t physical = level_bit(IsolationLevel::physical);
-
 constexpr ProbeRow only_at(std::uint8_t levels, ProbeRow row) {
   row.levels = levels;
   return row;
