@@ -88,8 +88,10 @@ struct TenantRecord {
   FixedText<256> reason{};           // why it is in this state, for people
   FixedText<512>
       config_error{};  // the newest file is broken: where and why; the last good one runs
-  FixedText<256> not_enforced{};  // comma-separated keys
-  FixedText<64> worker_id{};      // of a standard tenant: the pooled worker that has it
+  FixedText<256> not_enforced{};     // comma-separated keys
+  FixedText<64> worker_id{};         // of a standard tenant: the pooled worker that has it
+  std::uint32_t retention_days = 0;  // 0: none set
+  std::uint32_t reserved = 0;
 };
 
 struct DaemonRecord {
@@ -155,6 +157,7 @@ enum class EventType : std::uint32_t {
   isolation_verified = 14,
   isolation_violated = 15,
   tenant_suspected = 16,  // a pooled worker died while it ran its request
+  records_deleted = 17,   // control's own: of the ledger, past the tenant's retention_days
 };
 
 struct Event {

@@ -61,6 +61,8 @@ std::string_view name_of(EventType type) noexcept {
       return "isolation verified";
     case EventType::isolation_violated:
       return "CRITICAL: isolation violated";
+    case EventType::records_deleted:
+      break;  // control's own
   }
   return "event";
 }
