@@ -185,7 +185,7 @@ class Executions(DaemonTest):
                         found.update(copy.execute(
                             "SELECT tenant_id, sum(count) FROM deletions GROUP BY tenant_id").fetchall())
             return found
-        self.assertEqual(wait_until(swept, "the sweep"), {"acme": 3})
+        self.assertEqual(wait_until(swept, "the sweep", 60), {"acme": 3})
         self.assertEqual(len(self.executions(daemon, "acme")), 2)
 
     def test_a_run_on_request_deletes_now_and_never_without_a_retention(self):

@@ -36,20 +36,23 @@ HistoryKeeper::HistoryKeeper(const ExecutionContext& context, Setup setup)
 
 HistoryKeeper::~HistoryKeeper() = default;
 
-void HistoryKeeper::make_room(const ExecutionContext& context, TenantStore& store,
-                              const TenantSettings& settings) {
+std::uint64_t HistoryKeeper::make_room(const ExecutionContext& context, TenantStore& store,
+                                       const TenantSettings& settings) {
   auto history = store.history(context);
-  if (!history) return;
+  if (!history) return 0;
   (void)history->keep_bounds(context, history_bounds(settings));  // the next flush does it again
   const auto held = history->summary(context, 0);
-  std::uint64_t rows = held ? held->executions : 0;
+  const std::uint64_t executions = held ? held->executions : 0;
+  std::uint64_t rows = executions;
   if (settings.executions_sample_e6 != 0) {
     rows = std::max<std::uint64_t>(rows, settings.max_executions);
   }
   (void)store.set_room_beside(context, rows * HistoryStore::row_bytes);
+  return executions;
 }
 
-void HistoryKeeper::open(const TenantStore& store) {
+void HistoryKeeper::open(const TenantStore& store, std::uint64_t executions) {
+  has_rows_ = executions > 0;
   auto history = store.history(context_);
   if (history) store_.emplace(std::move(*history));
 }
@@ -62,6 +65,7 @@ void HistoryKeeper::apply(const TenantSettings& settings) {
     if (timer_) timer_->stop();
     return;
   }
+  has_rows_ = true;
   if (recorder_ == nullptr) {
     const std::uint64_t seed = monotonic_ns();
     recorder_ = std::make_shared<ExecutionRecorder>(
@@ -123,7 +127,8 @@ void HistoryKeeper::write_buffered(const Recorder& recorder, HistoryBounds bound
 }
 
 void HistoryKeeper::sweep(std::int64_t now_us) {
-  if (!store_ || std::exchange(sweeping_, true)) return;
+  // Nothing to look for wakes no thread.
+  if (!store_ || !has_rows_ || std::exchange(sweeping_, true)) return;
   sweep_step(now_us, now_us);
 }
 

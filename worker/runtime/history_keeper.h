@@ -52,12 +52,13 @@ class HistoryKeeper {
   HistoryKeeper& operator=(const HistoryKeeper&) = delete;
 
   // Editor thread, or before the loop serves: the database gets the room that the history may take,
-  // and learns of new bounds. A history that cannot be looked at has none.
-  static void make_room(const ExecutionContext& context, TenantStore& store,
-                        const TenantSettings& settings);
+  // and learns of new bounds. Returns how many executions it holds; a history that cannot be looked
+  // at has none.
+  static std::uint64_t make_room(const ExecutionContext& context, TenantStore& store,
+                                 const TenantSettings& settings);
 
   // Once. `store` outlives it.
-  void open(const TenantStore& store);
+  void open(const TenantStore& store, std::uint64_t executions);
   // Recording begins and ends here, if the store is open.
   void apply(const TenantSettings& settings);
   // Null while nothing is recorded.
@@ -95,6 +96,7 @@ class HistoryKeeper {
   std::optional<Timer> timer_;  // from the first record on
   Recorder recorder_;           // null: nothing is recorded
   TenantSettings settings_{};
+  bool has_rows_ = false;  // or had, or soon may
   bool flushing_ = false;
   bool sweeping_ = false;
   bool stopping_ = false;

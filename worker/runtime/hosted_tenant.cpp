@@ -62,7 +62,7 @@ void HostedTenant::open(Result<TenantData> data) {
     services_.router = data_.router.get();
     services_.reencoding = data_.editor->progress();
     services_.index = data_.editor->index_report();
-    history_.open(*data_.store);
+    history_.open(*data_.store, data_.executions);
     history_.apply(services_.settings);
     services_.recorder = history_.recorder();
   } else {
@@ -225,7 +225,7 @@ void HostedTenant::apply_settings(const TenantSettings& settings) {
     Status applied = self->data_.editor->apply_settings(self->context(), settings);
     if (applied) {
       applied = self->data_.store->set_max_storage(self->context(), settings.max_storage_bytes);
-      HistoryKeeper::make_room(self->context(), *self->data_.store, settings);
+      (void)HistoryKeeper::make_room(self->context(), *self->data_.store, settings);
     }
     return [self, settings, applied] {
       self->check_store_health();

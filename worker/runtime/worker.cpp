@@ -10,8 +10,10 @@
 namespace tenantd {
 namespace {
 
-// Of what is too old. Not at once: a worker that starts has to answer first.
+// Of what is too old. Not at once: a worker that starts has to answer first, and a pooled one has
+// many tenants to open.
 constexpr std::uint64_t first_sweep_ms = 2'000;
+constexpr std::uint64_t first_pool_sweep_ms = 15'000;
 constexpr std::uint64_t sweep_every_ms = 24ULL * 60 * 60 * 1000;
 
 GoawayReason goaway_reason(DrainReason reason) noexcept {
@@ -159,9 +161,10 @@ void Worker::try_open() {
 void Worker::serve() {
   if (tenant_) tenant_->begin_background_work();
   phase_ = Phase::serving;
+  const std::uint64_t first_ms = pooled() ? first_pool_sweep_ms : first_sweep_ms;
+  hosted_.sweep_times.next_us = wall_clock_us() + static_cast<std::int64_t>(first_ms) * 1000;
   sweep_timer_.start(
-      first_sweep_ms, [this] { sweep(); }, sweep_every_ms);
-  hosted_.sweep_times.next_us = wall_clock_us() + static_cast<std::int64_t>(first_sweep_ms) * 1000;
+      first_ms, [this] { sweep(); }, sweep_every_ms);
   (void)link_.send(make_link_message<Ready>(options_.spec.generation));
   WorkerStatus now;
   if (tenant_) tenant_->add_status(now);
