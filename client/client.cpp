@@ -108,6 +108,15 @@ Result<CacheStats> Client::cache_stats(std::uint64_t timeout_ms) {
       [&] { return session_->call<CacheStats>(CacheStatsRequest{}, timeout_ms); });
 }
 
+Result<Executions> Client::executions(const ExecutionsRequest& request, std::uint64_t timeout_ms) {
+  return without_exceptions([&] { return session_->call<Executions>(request, timeout_ms); });
+}
+
+Result<Retention> Client::retention(bool run, std::uint64_t timeout_ms) {
+  return without_exceptions(
+      [&] { return session_->call<Retention>(RetentionRequest{run}, timeout_ms); });
+}
+
 Status Client::ping(std::uint64_t timeout_ms) {
   return without_exceptions([&]() -> Status {
     const auto pong = session_->call<Pong>(Ping{}, timeout_ms);

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "control/admin/retention_sweep.h"
 #include "control/attach/admin_server.h"
 #include "control/ledger/ledger.h"
 #include "control/link/supervisor_link.h"
@@ -82,6 +83,7 @@ int run(const LaunchSpec& spec, const ControlOptions& options) {
   if (!created) return exit_with(ExitCode::failed, "link: " + created.error().describe());
   link = std::move(*created);
   server.use(AdminContext{*link, ledger, logbook});
+  RetentionSweep sweep(loop, *link, ledger, options.first_sweep_ms);
   const Signal terminate(loop, SIGTERM, [&stop](int) { stop(GoawayReason::stopping); });
   if (const Status sent = link->send_ready(); !sent) {
     return exit_with(ExitCode::failed, "ready: " + sent.error().describe());

@@ -34,6 +34,8 @@ Result<ControlOptions> parse_control_options(int count, char** arguments) {
     } else if (name == "--ledger-rows") {
       status = read_number(value, options.ledger.max_rows);
       options.ledger.max_rows_of_tenant = options.ledger.max_rows;
+    } else if (name == "--first-sweep-ms") {
+      status = read_number(value, options.first_sweep_ms);
     } else {
       return fail(ErrorCode::invalid_argument, "unknown option " + std::string(name));
     }

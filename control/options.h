@@ -10,9 +10,10 @@
 namespace tenantd {
 
 struct ControlOptions {
-  std::string data_directory;   // --data DIR
-  ConnectionLimits connection;  // --frame-timeout-ms N
-  LedgerLimits ledger;          // --ledger-rows N, of all and of one tenant
+  std::string data_directory;             // --data DIR
+  ConnectionLimits connection;            // --frame-timeout-ms N
+  LedgerLimits ledger;                    // --ledger-rows N, of all and of one tenant
+  std::uint64_t first_sweep_ms = 60'000;  // --first-sweep-ms N, of what is past its retention
 };
 
 // Error: invalid_argument naming the option.

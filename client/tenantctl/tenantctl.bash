@@ -16,7 +16,7 @@ _tenantctl() {
       --socket | --token-file | --transport | --timeout | --lines | -n | --embedding-file | --encoder | --alternatives | \
         --utterance | --keyword | --pattern | --always | --always-pattern | --never | --never-pattern | --priority | \
         --aggregation | --limit | --route | --threshold | --margin | --description | --tag | --ttl | --kind | --file | --mode | --embeddings | --dimension | --min-examples | --config | --tenants-dir | \
-        --check | --queries | --connections | --depth | --rate | --duration | --count | --warm-up)
+        --check | --queries | --connections | --depth | --rate | --duration | --since | --until | --count | --warm-up)
         [[ $word == --embeddings && $verb == export ]] || skip=1 ;;
       -*) ;;
       *)
@@ -43,8 +43,8 @@ _tenantctl() {
   esac
   local words=""
   case $noun:$verb in
-    :) words="status tenant query bench routes cache reload config verify" ;;
-    tenant:) words="list status restart logs events" ;;
+    :) words="status tenant query bench routes cache executions reload config verify" ;;
+    tenant:) words="list status restart logs events retention" ;;
     routes:) words="add remove show list status import export evaluate lint fit" ;;
     cache:) words="get set delete clear stats" ;;
     config:) words="check" ;;
@@ -59,13 +59,15 @@ _tenantctl() {
     routes:lint) words="--min-examples" ;;
     routes:fit) words="--objective --out-of-scope-recall --data --folds --seed --apply --config" ;;
     verify:) words="--all --check --history --lines" ;;
+    tenant:retention) words="--run" ;;
+    executions:) words="--since --until --limit" ;;
     cache:set) words="--ttl --kind --file" ;;
     reload:) words="--confirm-removal" ;;
     config:check) words="--config --tenants-dir" ;;
   esac
   if [[ $current == -* ]]; then
     words="$words $globals"
-  elif [[ $noun:$verb =~ ^(status:|query:|bench:|verify:|tenant:(status|restart|logs|events)|(routes|cache):.+)$ && $positionals -eq 0 ]]; then
+  elif [[ $noun:$verb =~ ^(status:|query:|bench:|verify:|executions:|tenant:(status|restart|logs|events|retention)|(routes|cache):.+)$ && $positionals -eq 0 ]]; then
     words="$words $(_tenantctl_tenants)"
   elif [[ $noun:$verb =~ ^routes:(import|export|evaluate)$ && $positionals -eq 1 ]]; then
     mapfile -t COMPREPLY < <(compgen -f -- "$current")

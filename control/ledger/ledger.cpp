@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "shared/base/clock.h"
+
 namespace tenantd {
 
 std::string_view event_type_name(EventType type) noexcept {
@@ -41,6 +43,8 @@ std::string_view event_type_name(EventType type) noexcept {
       return "isolation_violated";
     case EventType::hook_failed:
       return "hook_failed";
+    case EventType::records_deleted:
+      return "records_deleted";
   }
   return "unknown";
 }
@@ -121,6 +125,36 @@ void Ledger::flush() {
   const Status written = store_->insert(queue_);
   if (!written) return degrade(written.error());
   queue_.clear();
+}
+
+std::string Ledger::next_tenant(std::string_view behind, std::int64_t before_ms) {
+  flush();
+  if (!store_) return {};
+  auto tenant = store_->next_tenant(behind, before_ms);
+  if (tenant) return std::move(*tenant);
+  degrade(tenant.error());
+  return {};
+}
+
+std::uint64_t Ledger::delete_older(std::string_view tenant, std::int64_t before_ms,
+                                   std::int64_t now_ms) {
+  flush();
+  if (!store_) return 0;
+  const auto deleted = store_->delete_older(tenant, before_ms);
+  if (!deleted) {
+    degrade(deleted.error());
+    return 0;
+  }
+  if (deleted->count == 0) return 0;
+  auto event = make_link_message<Event>(0);
+  event.wall_ms = now_ms;
+  event.type = EventType::records_deleted;
+  (void)event.tenant_id.assign(tenant);  // a tenant's id fits
+  event.detail.assign_truncated(std::to_string(deleted->count) + " events of " +
+                                format_utc(deleted->oldest_ms) + " to " +
+                                format_utc(deleted->newest_ms));
+  append(event);
+  return deleted->count;
 }
 
 std::vector<EventInfo> Ledger::read(std::string_view tenant, std::uint32_t limit,

@@ -42,6 +42,11 @@ class Ledger {
                                             std::uint64_t after_sequence);
   // The newest `limit` verifications of a tenant, the oldest of them first.
   [[nodiscard]] std::vector<EventInfo> verifications(std::string_view tenant, std::uint32_t limit);
+  // The first tenant behind that one, in the order of ids, of whom there are events before a time;
+  // empty: no more.
+  [[nodiscard]] std::string next_tenant(std::string_view behind, std::int64_t before_ms);
+  // Deletes a tenant's events before a time and records that as one. Returns how many.
+  std::uint64_t delete_older(std::string_view tenant, std::int64_t before_ms, std::int64_t now_ms);
   // Writes what is queued; called before the process ends.
   void flush();
   // Empty: healthy.

@@ -32,10 +32,13 @@ enum Query : std::size_t {
   newest_verifications,
   trim_all,
   trim_tenant,
+  next_with_old,
+  span_of_old,
+  delete_old,
 };
 
 #define EVENT_COLUMNS "sequence, time_ms, event, tenant_id, pid, generation, detail"
-constexpr std::array<std::string_view, 8> queries = {
+constexpr std::array<std::string_view, 11> queries = {
     "INSERT INTO events (" EVENT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     "SELECT " EVENT_COLUMNS " FROM events ORDER BY sequence DESC LIMIT ?1",
     "SELECT " EVENT_COLUMNS " FROM events WHERE tenant_id = ?2 ORDER BY sequence DESC LIMIT ?1",
@@ -48,6 +51,11 @@ constexpr std::array<std::string_view, 8> queries = {
     "DELETE FROM events WHERE sequence <= ?1",
     "DELETE FROM events WHERE tenant_id = ?1 AND sequence <= (SELECT sequence FROM events"
     "  WHERE tenant_id = ?1 ORDER BY sequence DESC LIMIT 1 OFFSET ?2)",
+    "SELECT tenant_id FROM events WHERE tenant_id > ?1 AND time_ms < ?2"
+    " ORDER BY tenant_id LIMIT 1",
+    "SELECT count(*), min(time_ms), max(time_ms) FROM events"
+    " WHERE tenant_id = ?1 AND time_ms < ?2",
+    "DELETE FROM events WHERE tenant_id = ?1 AND time_ms < ?2",
 };
 #undef EVENT_COLUMNS
 
@@ -199,6 +207,35 @@ Result<std::vector<EventInfo>> LedgerStore::verifications(std::string_view tenan
   auto out = all_events(rows);
   if (out) std::reverse(out->begin(), out->end());
   return out;
+}
+
+Result<std::string> LedgerStore::next_tenant(std::string_view behind, std::int64_t before_ms) {
+  Statement& select = statements_[next_with_old];
+  select.bind(1, behind);
+  select.bind(2, before_ms);
+  const auto row = select.step();
+  if (!row) return fail(row.error());
+  std::string tenant(*row ? select.text(0) : std::string_view());
+  select.done();
+  return tenant;
+}
+
+Result<LedgerStore::Deleted> LedgerStore::delete_older(std::string_view tenant,
+                                                       std::int64_t before_ms) {
+  Statement& span = statements_[span_of_old];
+  span.bind(1, tenant);
+  span.bind(2, before_ms);
+  const auto row = span.step();
+  if (!row) return fail(row.error());
+  Deleted deleted{static_cast<std::uint64_t>(span.integer(0)), span.integer(1), span.integer(2)};
+  span.done();
+  if (deleted.count == 0) return deleted;
+  Statement& remove = statements_[delete_old];
+  remove.bind(1, tenant);
+  remove.bind(2, before_ms);
+  if (Status status = remove.run(); !status) return fail(status.error());
+  rows_of_tenant_[std::string(tenant)] -= deleted.count;
+  return deleted;
 }
 
 }  // namespace tenantd

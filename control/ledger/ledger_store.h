@@ -40,6 +40,17 @@ class LedgerStore {
   [[nodiscard]] Result<std::vector<EventInfo>> verifications(std::string_view tenant,
                                                              std::uint32_t limit);
 
+  // The first tenant behind that one of whom there are events before a time; empty: no more. Never
+  // the daemon itself.
+  [[nodiscard]] Result<std::string> next_tenant(std::string_view behind, std::int64_t before_ms);
+  struct Deleted {
+    std::uint64_t count = 0;
+    std::int64_t oldest_ms = 0;
+    std::int64_t newest_ms = 0;
+  };
+  // In one transaction: a tenant has at most max_rows_of_tenant events.
+  [[nodiscard]] Result<Deleted> delete_older(std::string_view tenant, std::int64_t before_ms);
+
  private:
   LedgerStore(Database database, LedgerLimits limits)
       : database_(std::move(database)), limits_(limits) {}

@@ -18,6 +18,12 @@ std::int64_t wall_clock_ms() noexcept {
   return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
 }
 
+std::int64_t wall_clock_us() noexcept {
+  timespec now{};
+  (void)::clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::int64_t>(now.tv_sec) * 1'000'000 + now.tv_nsec / 1'000;
+}
+
 std::string format_utc(std::int64_t wall_ms) {
   const std::time_t seconds = wall_ms / 1000;
   std::tm parts{};

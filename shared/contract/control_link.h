@@ -94,8 +94,8 @@ struct TenantRecord {
   FixedText<128> dedicated_cpus{};  // "2-3"; empty: none
   FixedText<32> numa_nodes{};       // that its memory comes from; empty: any
   std::uint64_t guaranteed_memory_bytes = 0;
-  std::uint32_t cpu_partition = 0;  // 1: nobody else on the host runs on them
-  std::uint32_t reserved = 0;
+  std::uint32_t cpu_partition = 0;   // 1: nobody else on the host runs on them
+  std::uint32_t retention_days = 0;  // 0: none set
 };
 
 struct DaemonRecord {
@@ -172,6 +172,7 @@ enum class EventType : std::uint32_t {
   isolation_violated = 15,
   tenant_suspected = 16,  // a pooled worker died while it ran its request
   hook_failed = 17,       // on_start, on_stop or on_violation
+  records_deleted = 18,   // control's own: of the ledger, past the tenant's retention_days
 };
 
 struct Event {

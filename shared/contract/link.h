@@ -115,7 +115,9 @@ struct Attach {
   std::int32_t peer_pid = 0;           // of connect(2); for logs only
   std::uint32_t protocol_version = 0;  // chosen by the supervisor from the hello's range
   std::uint32_t is_operator = 0;       // root, the daemon's uid or the admin group
-  std::uint32_t reserved = 0;
+  // The first four bytes of the SHA-256 of the token that was shown, read as eight digits of the
+  // tenant's file are; 0: none was, the peer is its uid.
+  std::uint32_t token_tag = 0;
 };
 
 // To a pooled worker also right before each Attach: it keeps nothing of tenants that sleep. Where a

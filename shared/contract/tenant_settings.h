@@ -68,10 +68,15 @@ struct TenantSettings {
   // 1: a pooled worker died while it ran this tenant's request; what may have been that one is not
   // run again. The supervisor's word, no key of a file.
   std::uint16_t suspect = 0;
+  // Of the requests that are answered, in millionths: how many the history of executions keeps.
+  std::uint32_t executions_sample_e6 = 0;
+  std::uint32_t max_executions = 0;  // rows of that history; the oldest go first
+  std::uint32_t retention_days = 0;  // 0: what is recorded stays until there is no room
+  std::uint32_t reserved = 0;
   friend bool operator==(const TenantSettings&, const TenantSettings&) = default;
 };
 
 static_assert(std::is_trivially_copyable_v<TenantSettings>);
-static_assert(sizeof(RouterSettings) == 224 && sizeof(TenantSettings) == 336);
+static_assert(sizeof(RouterSettings) == 224 && sizeof(TenantSettings) == 352);
 
 }  // namespace tenantd

@@ -1,5 +1,6 @@
 // Message types, who may send each, and the messages of an attachment's life. What travels inside
-// it is in routing_messages.h and cache_messages.h (to a worker) and admin_messages.h (to control).
+// it is in routing_messages.h, cache_messages.h and history_messages.h (to a worker) and
+// admin_messages.h (to control).
 #pragma once
 
 #include <array>
@@ -41,6 +42,10 @@ enum class MessageType : std::uint16_t {
   cache_changed = 33,
   cache_stats_request = 34,
   cache_stats = 35,
+  executions_request = 36,
+  executions = 37,
+  retention_request = 38,
+  retention = 39,
   admin_tenants_request = 64,
   admin_tenants = 65,
   admin_restart = 66,
@@ -70,7 +75,7 @@ struct MessageRule {
   bool idempotent;  // safe to run twice: the client library re-sends it after a crash
 };
 
-inline constexpr std::array<MessageRule, 44> message_rules = {{
+inline constexpr std::array<MessageRule, 48> message_rules = {{
     {MessageType::error, "error", Sender::server, false},
     {MessageType::welcome, "welcome", Sender::server, false},
     {MessageType::choose_transport, "choose_transport", Sender::client_to_worker, false},
@@ -98,6 +103,10 @@ inline constexpr std::array<MessageRule, 44> message_rules = {{
     {MessageType::cache_changed, "cache_changed", Sender::server, false},
     {MessageType::cache_stats_request, "cache_stats_request", Sender::client_to_worker, true},
     {MessageType::cache_stats, "cache_stats", Sender::server, false},
+    {MessageType::executions_request, "executions_request", Sender::client_to_worker, true},
+    {MessageType::executions, "executions", Sender::server, false},
+    {MessageType::retention_request, "retention_request", Sender::client_to_worker, true},
+    {MessageType::retention, "retention", Sender::server, false},
     {MessageType::admin_tenants_request, "admin_tenants_request", Sender::client_to_control, true},
     {MessageType::admin_tenants, "admin_tenants", Sender::server, false},
     {MessageType::admin_restart, "admin_restart", Sender::client_to_control, false},

@@ -8,15 +8,26 @@ namespace tenantd {
 namespace {
 
 // Compares against every digest, found or not: time tells only how many there are.
-bool token_listed(const CheckedHello& hello, const std::vector<Sha256Digest>& listed) {
-  static_assert(sizeof(Sha256Digest) == crypto_hash_sha256_BYTES);
-  Sha256Digest digest{};
-  (void)crypto_hash_sha256(digest.data(), hello.token.data(), hello.token_size);
+bool token_listed(const Sha256Digest& digest, const std::vector<Sha256Digest>& listed) {
   bool found = false;
   for (const Sha256Digest& candidate : listed) {
     found |= sodium_memcmp(digest.data(), candidate.data(), digest.size()) == 0;
   }
   return found;
+}
+
+Sha256Digest digest_of(const CheckedHello& hello) {
+  static_assert(sizeof(Sha256Digest) == crypto_hash_sha256_BYTES);
+  Sha256Digest digest{};
+  (void)crypto_hash_sha256(digest.data(), hello.token.data(), hello.token_size);
+  return digest;
+}
+
+// Enough to tell a tenant's tokens apart, nothing that a token could be guessed from.
+std::uint32_t tag_of(const Sha256Digest& digest) noexcept {
+  std::uint32_t tag = 0;
+  for (std::size_t i = 0; i < sizeof tag; ++i) tag = tag << 8U | std::uint32_t{digest[i]};
+  return tag;
 }
 
 bool peer_listed(const PeerIdentity& peer, const AccessConfig& access) {
@@ -45,7 +56,9 @@ AccessDecision authorise(const CheckedHello& hello, const PeerIdentity& peer,
   const AccessConfig& judged = access != nullptr ? *access : nobody;
   AccessDecision decision;
   if (hello.credential == CredentialKind::token) {
-    decision.granted = token_listed(hello, judged.token_sha256) && access != nullptr;
+    const Sha256Digest digest = digest_of(hello);
+    decision.granted = token_listed(digest, judged.token_sha256) && access != nullptr;
+    if (decision.granted) decision.token_tag = tag_of(digest);
     return decision;
   }
   decision.as_operator = is_operator(peer, rules);

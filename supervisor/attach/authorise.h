@@ -32,7 +32,8 @@ struct OperatorRules {
 
 struct AccessDecision {
   bool granted = false;
-  bool as_operator = false;  // by the peer's identity, never by a token
+  bool as_operator = false;     // by the peer's identity, never by a token
+  std::uint32_t token_tag = 0;  // see Attach; of a token that was granted
 };
 
 // `access` is null for a tenant that does not exist; the same work is done then. A hello with a

@@ -48,6 +48,7 @@ void Broker::on_hello(UniqueFd connection, const CheckedHello& hello, const Peer
   const AccessDecision decision = authorise(hello, peer, rules_, access);
   if (!decision.granted) return deny(connection.get(), hello, peer, access != nullptr);
   attach.is_operator = decision.as_operator ? 1 : 0;
+  attach.token_tag = decision.token_tag;
   (void)attach.tenant_id.assign(hello.tenant->view());  // a TenantId fits
   to_tenant(*hello.tenant, std::move(connection), attach);
 }

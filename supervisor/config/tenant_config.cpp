@@ -63,6 +63,11 @@ std::uint16_t to_e4(double fraction) {
   return static_cast<std::uint16_t>(std::lround(fraction * 10'000));
 }
 
+// Likewise.
+std::uint32_t to_e6(double fraction) {
+  return static_cast<std::uint32_t>(std::lround(fraction * 1'000'000));
+}
+
 template <class T>
 void sort_unique(std::vector<T>& values) {
   std::sort(values.begin(), values.end());
@@ -146,6 +151,9 @@ TenantSettings to_tenant_settings(const TenantConfig& config) {
       config.limits.max_cache_bytes.value_or(config.resources.memory_max_bytes / 16);
   settings.max_cache_entries = config.limits.max_cache_entries;
   settings.cache_similarity_e4 = to_e4(config.router.cache_similarity);
+  settings.executions_sample_e6 = to_e6(config.executions.sample);
+  settings.max_executions = config.executions.max_entries;
+  settings.retention_days = config.retention_days.value_or(0);
   return settings;
 }
 

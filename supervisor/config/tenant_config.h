@@ -79,6 +79,12 @@ struct LimitConfig {
   std::uint32_t max_attachments = 0;
 };
 
+// The history of what was routed.
+struct ExecutionsConfig {
+  double sample = 0;
+  std::uint32_t max_entries = 0;
+};
+
 struct SecurityConfig {
   std::optional<bool> mfa_required;
   std::vector<std::string> ip_allowlist;
@@ -119,6 +125,7 @@ struct TenantConfig {
   ResourceConfig resources;
   AccessConfig access;
   LimitConfig limits;
+  ExecutionsConfig executions;
   SecurityConfig security;
   DatabaseConfig database;
   IntegrationConfig integrations;

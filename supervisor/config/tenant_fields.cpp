@@ -60,8 +60,10 @@ void add_top(Rows& rows) {
         .doc = "The region that the tenant's data must not leave. Enforced where `region` of "
                "tenantd.toml is set: another one refuses the tenant."}),
     TENANTD_AT(retention_days)({.key = "retention_days", .type = integer, .min = 1, .max = 36'500,
-        .example = "90", .enforcement = not_enforced,
-        .doc = "Days that data and records of the tenant are kept."}),
+        .example = "90", .applies = settings,
+        .doc = "Days that records of the tenant are kept: its history of executions, and its events "
+               "in the ledger. What is older is deleted once a day. Default: no bound in time. "
+               "`tenantctl tenant retention` tells."}),
     TENANTD_AT(budget_limit)({.key = "budget_limit", .type = money, .example = "\"10000.00 USD\"",
         .enforcement = not_enforced,
         .doc = "What the tenant may spend in all."}),
@@ -259,6 +261,20 @@ void add_limits(Rows& rows) {
   });
 }
 
+void add_executions(Rows& rows) {
+  rows.insert(rows.end(), {
+    TENANTD_AT(executions.sample)({.section = "executions", .key = "sample", .type = real,
+        .real_max = 1, .fallback = "0", .example = "0.1", .applies = settings,
+        .doc = "Share of the requests that the tenant's history of executions keeps: when, by whom, "
+               "which route, how sure, how long; never a text. 0: none is kept."}),
+    TENANTD_AT(executions.max_entries)({.section = "executions", .key = "max_entries",
+        .type = integer, .min = 1, .max = 10'000'000,
+        .plan_defaults = {"10000", "100000", "1000000"}, .example = "50000", .applies = settings,
+        .doc = "Executions kept; the oldest go first. They are not part of `max_storage`: each may "
+               "take 512 bytes beside it."}),
+  });
+}
+
 void add_unenforced(Rows& rows) {
   rows.insert(rows.end(), {
     TENANTD_AT(security.mfa_required)({.section = "security", .key = "mfa_required",
@@ -312,6 +328,7 @@ Rows build_rows() {
   add_access(rows);
   add_limits(rows);
   add_physical_tenant_fields(rows);
+  add_executions(rows);
   add_unenforced(rows);
   return rows;
 }

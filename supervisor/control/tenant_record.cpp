@@ -14,6 +14,7 @@ void fill_config(const TenantConfig& config, TenantRecord& record) {
   record.memory_max_bytes = config.resources.memory_max_bytes;
   record.cpu_quota_millicores = config.resources.cpu_millicores;
   record.pids_max = config.resources.pids_max;
+  record.retention_days = config.retention_days.value_or(0);
 }
 
 // Some keys are enforced where the host's cgroups can; without a worker nothing is.
@@ -73,6 +74,7 @@ TenantRecord make_pooled_record(const TenantId& id, const PooledTenant& tenant,
   record.plan.assign_truncated(plan_name(Plan::standard));
   record.isolation_level.assign_truncated(isolation_level_name(IsolationLevel::logical));
   record.not_enforced.assign_truncated(tenant.not_enforced);
+  record.retention_days = tenant.settings.retention_days;
   record.config_error.assign_truncated(tenant.config_error);
   record.shared_uid = shared_uid ? 1 : 0;
   record.memory_pressure = TenantRecord::pressure_unknown;

@@ -65,6 +65,8 @@ std::string_view name_of(EventType type) noexcept {
       return "CRITICAL: isolation violated";
     case EventType::hook_failed:
       return "hook failed";
+    case EventType::records_deleted:
+      break;  // control's own
   }
   return "event";
 }

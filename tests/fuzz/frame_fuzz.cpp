@@ -15,6 +15,7 @@
 #include "worker/runtime/frame_reader.h"
 // The protocol's headers come first: see worker/handlers/translate.cpp.
 #include "worker/cache/tenant_caches.h"
+#include "worker/history/execution_recorder.h"
 #include "worker/router/tenant_router.h"
 
 namespace {
@@ -76,6 +77,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   services.settings = fuzz_settings();
   Dispatcher dispatcher(
       services, [](const EditJob&) { return Status{}; }, nullptr);
+  ExecutionRecorder recorder(binding.context().tenant(), 16, 1, [](ExecutionRecorder::Urgency) {});
+  recorder.set_sample(binding.context(), 1'000'000);
+  services.recorder = &recorder;
+  const Caller caller{1000, 0, data[0] % 2 == 1};
   const std::size_t cut = std::size_t{1} + data[0] * std::size_t{data[0]};
   FrameReader reader;
   std::vector<std::byte> out;
@@ -90,8 +95,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (!frame) return 0;
       if (!*frame) break;
       out.clear();
-      const Dispatched dispatched =
-          dispatcher.dispatch(1, binding.context(), (*frame)->header, (*frame)->payload, out);
+      const Dispatched dispatched = dispatcher.dispatch(1, binding.context(), (*frame)->header,
+                                                        (*frame)->payload, out, caller);
       if (dispatched == Dispatched::deferred) {
         require(out.empty());
       } else {

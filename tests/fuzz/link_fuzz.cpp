@@ -62,14 +62,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CgroupReaper reaper(loop, *no_cgroups, [](const CgroupName&, const Error&) {});
   const RunRecords records(world.directory);
   Events events;
+  const PhysicalHost nothing_set_aside{{}, {}, {}};
   const WorkerServices services{
-      loop,
-      *no_cgroups,
-      reaper,
-      records,
-      {},
-      &events,
-      [](const TenantId&, pid_t, std::uint64_t, std::string_view, std::uint64_t) {}};
+      loop,    *no_cgroups,
+      reaper,  records,
+      {},      nothing_set_aside,
+      &events, [](const TenantId&, pid_t, std::uint64_t, std::string_view, std::uint64_t) {}};
   RunRecord record{TenantId::parse("acme").value(), ::getpid(), 0, {}, 1, 0, {}, {}, {}, {}};
   auto worker = LiveWorker::survivor(services, record, open_pidfd(::getpid()).value()).value();
   auto pair = make_socket_pair(SocketKind::seqpacket).value();

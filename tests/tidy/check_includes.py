@@ -19,7 +19,8 @@ KEPT_LIBRARIES = {"uv.h"}
 BINDING = re.compile(r"\bTenantBinding\b")
 BINDING_PLACES = ("worker/main", "worker/runtime/")
 # What holds a tenant's data in memory: whatever these classes let anybody call takes a context, first.
-CONTEXT_FIRST = ("worker/router/tenant_router.h", "worker/cache/tenant_cache.h", "worker/cache/routing_cache.h")
+CONTEXT_FIRST = ("worker/router/tenant_router.h", "worker/cache/tenant_cache.h", "worker/cache/routing_cache.h",
+                 "worker/history/execution_recorder.h")
 PUBLIC_PART = re.compile(r"^ public:\n(.*?)(?=^ private:|\Z)", re.MULTILINE | re.DOTALL)
 CALL = re.compile(r"^  (?:\[\[nodiscard\]\] )?[\w:<>, \n]*?[\w>]\s+([a-z_]\w*)\(\s*([^;]*?)\)\s*(?:const)?\s*(?:noexcept)?;",
                   re.MULTILINE)

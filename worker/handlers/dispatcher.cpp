@@ -8,6 +8,7 @@
 #include "worker/handlers/cache_handler.h"
 #include "worker/handlers/edit_handler.h"
 #include "worker/handlers/frames.h"
+#include "worker/handlers/history_handler.h"
 #include "worker/handlers/page_handler.h"
 #include "worker/handlers/route_handler.h"
 #include "worker/handlers/stats_handler.h"
@@ -58,8 +59,8 @@ Error store_degraded_error(const StoreHealth& health) {
 
 Dispatched Dispatcher::dispatch(std::uint64_t attachment_id, const ExecutionContext& context,
                                 const FrameHeader& header, std::span<const std::byte> payload,
-                                std::vector<std::byte>& out) {
-  const Call call{attachment_id, context, header, payload, out};
+                                std::vector<std::byte>& out, const Caller& caller) {
+  const Call call{attachment_id, context, header, payload, out, caller};
   const Status allowed = check_rules(header);
   if (!allowed) return fault(call, allowed.error());
   if (header.deadline_ns != 0 && header.deadline_ns <= monotonic_ns()) {
@@ -96,6 +97,10 @@ Dispatched Dispatcher::dispatch(std::uint64_t attachment_id, const ExecutionCont
     case MessageType::cache_clear:
     case MessageType::cache_stats_request:
       return cache(call);
+    case MessageType::executions_request:
+      return history<ExecutionsRequest, Executions>(call);
+    case MessageType::retention_request:
+      return history<RetentionRequest, Retention>(call);
     default:  // the table has a message for workers that this version cannot do
       return answer(call, Result<Pong>(fail(ErrorCode::unsupported, "not known here")),
                     sample_of(header));
@@ -131,7 +136,10 @@ Dispatched Dispatcher::route(const Call& call) {
   sample.user = request->user;
   sample.department = request->department;
   sample.labels = request->labels;
-  return answer(call, handle_route(services_, call.context, *request), sample);
+  RecordedExecution recorded(services_, call.context, call.caller, call.header.request_id, false);
+  const auto reply = handle_route(services_, call.context, *request);
+  recorded.note(reply);
+  return answer(call, reply, sample);
 }
 
 // Each item that ran is a request of its own in the counters and to the usage sink; the frames'
@@ -139,7 +147,9 @@ Dispatched Dispatcher::route(const Call& call) {
 Dispatched Dispatcher::route_batch(const Call& call) {
   const auto request = decode<RouteBatch>(call.payload);
   if (!request) return fault(call, request.error());
+  RecordedExecution recorded(services_, call.context, call.caller, call.header.request_id, true);
   const auto reply = handle_route_batch(services_, call.context, *request);
+  recorded.note(reply);
   UsageSample frame = sample_of(call.header);
   if (!reply) return answer(call, reply, frame);
   const std::size_t before = call.out.size();
@@ -198,6 +208,24 @@ Dispatched Dispatcher::trial(const Call& call) {
   return answer(call, Result<RoutesTried>(tl::unexpected(taken.error())), sample_of(call.header));
 }
 
+template <class Request, class Reply>
+Dispatched Dispatcher::history(const Call& call) {
+  const auto request = decode<Request>(call.payload);
+  if (!request) return fault(call, request.error());
+  Status taken = check_history_request(call.caller);
+  if (taken) {
+    EditJob job;
+    job.attachment_id = call.attachment_id;
+    job.request_id = call.header.request_id;
+    job.deadline_ns = call.header.deadline_ns;
+    job.context = &call.context;
+    job.history = *request;
+    taken = submit_edit_(std::move(job));
+    if (taken) return Dispatched::deferred;
+  }
+  return answer(call, Result<Reply>(tl::unexpected(taken.error())), sample_of(call.header));
+}
+
 Dispatched Dispatcher::page(const Call& call) {
   const auto request = decode<RoutesPageRequest>(call.payload);
   if (!request) return fault(call, request.error());
@@ -243,12 +271,20 @@ Dispatched Dispatcher::cache(const Call& call) {
 
 void Dispatcher::finish_edit(const EditResult& result, std::vector<std::byte>& out) {
   const std::size_t before = out.size();
-  const bool answered = result.tried ? append_answer(out, result.request_id, *result.tried)
-                                     : append_answer(out, result.request_id, result.edited);
+  UsageSample sample;
+  bool answered = false;
+  if (result.told) {
+    answered = append_history_answer(out, result.request_id, *result.told);
+    sample.operation = MessageType::executions_request;
+  } else if (result.tried) {
+    answered = append_answer(out, result.request_id, *result.tried);
+    sample.operation = MessageType::routes_trial;
+  } else {
+    answered = append_answer(out, result.request_id, result.edited);
+    sample.operation = MessageType::routes_edit;
+  }
   ++services_.counters.requests;
   if (!answered) ++services_.counters.errors;
-  UsageSample sample;
-  sample.operation = result.tried ? MessageType::routes_trial : MessageType::routes_edit;
   sample.failed = !answered;
   sample.reply_bytes = static_cast<std::uint32_t>(out.size() - before - sizeof(FrameHeader));
   if (usage_) usage_(sample);
@@ -256,9 +292,10 @@ void Dispatcher::finish_edit(const EditResult& result, std::vector<std::byte>& o
 
 void Dispatcher::count_lost_answer(const EditResult& result) noexcept {
   ++services_.counters.requests;
-  if (!(result.tried ? result.tried->has_value() : result.edited.has_value())) {
-    ++services_.counters.errors;
-  }
+  const bool answered = result.told    ? result.told->has_value()
+                        : result.tried ? result.tried->has_value()
+                                       : result.edited.has_value();
+  if (!answered) ++services_.counters.errors;
 }
 
 }  // namespace tenantd

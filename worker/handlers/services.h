@@ -19,6 +19,7 @@ namespace tenantd {
 class TenantRouter;
 class ReencodingProgress;
 class IndexReport;
+class ExecutionRecorder;
 struct TenantCaches;
 
 struct WorkerCounters {
@@ -50,8 +51,9 @@ struct UsageSample {
 using UsageSink = std::function<void(const UsageSample&)>;
 
 struct HandlerServices {
-  TenantRouter* router = nullptr;  // null: no snapshot could be loaded, see `store`
-  TenantCaches* caches = nullptr;  // with or without a router: nothing of it is stored
+  TenantRouter* router = nullptr;         // null: no snapshot could be loaded, see `store`
+  TenantCaches* caches = nullptr;         // with or without a router: nothing of it is stored
+  ExecutionRecorder* recorder = nullptr;  // null: no request is recorded
   StoreHealth store;
   std::shared_ptr<const ReencodingProgress> reencoding;  // null with `router`
   std::shared_ptr<const IndexReport> index;              // likewise

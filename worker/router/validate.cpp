@@ -178,6 +178,9 @@ Status validate_settings(const TenantSettings& settings) {
   if (router.index_recall_e4 > 10'000) {
     return refuse("router.index_recall", "is outside 0 to 1");
   }
+  if (settings.executions_sample_e6 > 1'000'000) {
+    return refuse("executions.sample", "is outside 0 to 1");
+  }
   if (!router.encoder.valid() || !router.fallback_route.valid() || !settings.tenant_id.valid()) {
     return refuse("router", "holds text that is not terminated");
   }

@@ -42,10 +42,11 @@ std::string_view end_cause_name(EndCause cause) noexcept {
   return "none";
 }
 
-Attachment::Attachment(std::uint64_t token, UniqueFd socket, TenantSeat& seat,
+Attachment::Attachment(std::uint64_t token, UniqueFd socket, const Caller& caller, TenantSeat& seat,
                        AttachmentCommons& commons)
     : token_(token),
       socket_(std::move(socket)),
+      caller_(caller),
       seat_(seat),
       commons_(commons),
       progress_ns_(monotonic_ns()) {}
@@ -146,7 +147,7 @@ Turn Attachment::open_ring() {
 
 bool Attachment::serve(const FrameView& frame) {
   const Dispatched dispatched =
-      seat_.dispatcher.dispatch(token_, seat_.context, frame.header, frame.payload, out_);
+      seat_.dispatcher.dispatch(token_, seat_.context, frame.header, frame.payload, out_, caller_);
   if (dispatched == Dispatched::peer_fault) {
     fault_ = protocol_fault("a frame that the protocol does not allow");
     return false;

@@ -55,7 +55,8 @@ class Attachment {
   static constexpr std::size_t flush_bytes = 64U << 10U;  // answers gathered before they are sent
 
   // `seat` outlives the attachment. `token` names it to the doorbell set.
-  Attachment(std::uint64_t token, UniqueFd socket, TenantSeat& seat, AttachmentCommons& commons);
+  Attachment(std::uint64_t token, UniqueFd socket, const Caller& caller, TenantSeat& seat,
+             AttachmentCommons& commons);
   ~Attachment();
   Attachment(const Attachment&) = delete;
   Attachment& operator=(const Attachment&) = delete;
@@ -105,6 +106,7 @@ class Attachment {
 
   std::uint64_t token_;
   UniqueFd socket_;
+  Caller caller_;
   TenantSeat& seat_;
   AttachmentCommons& commons_;
   FrameReader reader_;

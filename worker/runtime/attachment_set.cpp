@@ -114,7 +114,8 @@ void AttachmentSet::attach(const Attach& request, UniqueFd socket, TenantSeat& s
   Entry entry;
   entry.supervisor_id = request.attachment_id;
   entry.bytes = ring_attachment_bytes(ring_bytes(seat));
-  entry.attachment = std::make_unique<Attachment>(token, std::move(socket), seat, commons_);
+  const Caller caller{request.peer_uid, request.token_tag, request.is_operator == 1};
+  entry.attachment = std::make_unique<Attachment>(token, std::move(socket), caller, seat, commons_);
   entry.events = UV_READABLE | UV_DISCONNECT;
   if (!entry.poll.start(loop_, entry.attachment->fd(), entry.events,
                         [this, token](int events) { on_events(token, events); })) {

@@ -30,6 +30,7 @@ HostedTenant::HostedTenant(TenantId id, const TenantSettings& settings, std::uin
     : shared_(shared),
       binding_(id),
       caches_(id, settings),
+      history_(binding_.context(), history_setup()),
       dispatcher_(
           services_, [this](EditJob job) { return submit_edit(std::move(job)); }, UsageSink()),
       seat_{binding_.context(), services_, dispatcher_} {
@@ -40,6 +41,20 @@ HostedTenant::HostedTenant(TenantId id, const TenantSettings& settings, std::uin
 
 HostedTenant::~HostedTenant() = default;
 
+HistoryKeeper::Setup HostedTenant::history_setup() {
+  const std::size_t records =
+      shared_.mark == nullptr ? HistoryKeeper::own_worker_records : HistoryKeeper::pooled_records;
+  return {shared_.loop, shared_.edits, records,
+          [this](EditThread::Job job) -> EditThread::Job {
+            return [self = shared_from_this(), job = std::move(job)]() -> EditThread::Completion {
+              const Editing editing(self->shared_.mark, self->context().tenant());
+              // The completion's owner too, as it is the history's own.
+              return [self, completion = job()] { completion(); };
+            };
+          },
+          [this] { shared_.on_job_done(*this); }};
+}
+
 void HostedTenant::open(Result<TenantData> data) {
   if (data) {
     data_ = std::move(*data);
@@ -47,6 +62,9 @@ void HostedTenant::open(Result<TenantData> data) {
     services_.router = data_.router.get();
     services_.reencoding = data_.editor->progress();
     services_.index = data_.editor->index_report();
+    history_.open(*data_.store, data_.executions);
+    history_.apply(services_.settings);
+    services_.recorder = history_.recorder();
   } else {
     services_.store = {true, data.error().message};
     shared_.log.write(LogLevel::error, "store degraded",
@@ -105,6 +123,7 @@ Status HostedTenant::submit(EditThread::Job job, std::size_t most_jobs) {
 Status HostedTenant::submit_edit(EditJob job) {
   if (!data_.editor) return fail(store_degraded_error(services_.store));
   if (job.trial) return submit_trial(std::move(job));
+  if (job.history) return submit_question(std::move(job));
   auto edit = std::make_shared<WaitingEdit>(WaitingEdit{std::move(job), std::nullopt});
   // Nobody takes it before it is known to have a job.
   const std::lock_guard lock(mutex_);
@@ -132,6 +151,23 @@ Status HostedTenant::submit_trial(EditJob job) {
         return [self, result = std::move(result)] { self->on_edit_done(result); };
       },
       services_.settings.max_concurrent_requests);
+}
+
+Status HostedTenant::submit_question(EditJob job) {
+  EditResult result{job.attachment_id, job.request_id, RoutesEdited{}};
+  return submit([self = shared_from_this(), result, deadline_ns = job.deadline_ns,
+                 question = history_.question(
+                     *job.history, wall_clock_us())]() mutable -> EditThread::Completion {
+    if (deadline_ns != 0 && deadline_ns <= monotonic_ns()) {
+      result.told = fail(ErrorCode::deadline_exceeded, "the deadline passed in the queue");
+    } else {
+      result.told = question();
+    }
+    return [self, result = std::move(result)]() mutable {
+      if (*result.told) self->history_.complete(**result.told, self->shared_.sweep_times);
+      self->on_edit_done(result);
+    };
+  });
 }
 
 // Editor thread. Leaves a result in each.
@@ -189,6 +225,7 @@ void HostedTenant::apply_settings(const TenantSettings& settings) {
     Status applied = self->data_.editor->apply_settings(self->context(), settings);
     if (applied) {
       applied = self->data_.store->set_max_storage(self->context(), settings.max_storage_bytes);
+      (void)HistoryKeeper::make_room(self->context(), *self->data_.store, settings);
     }
     return [self, settings, applied] {
       self->check_store_health();
@@ -199,7 +236,7 @@ void HostedTenant::apply_settings(const TenantSettings& settings) {
         self->shared_.log.write(LogLevel::error, "settings refused",
                                 {{"reason", applied.error().message}});
       }
-      self->shared_.on_settings_done(*self);
+      self->shared_.on_job_done(*self);
     };
   });
   if (!queued) {
@@ -210,11 +247,13 @@ void HostedTenant::apply_settings(const TenantSettings& settings) {
 void HostedTenant::take_settings(const TenantSettings& settings) {
   services_.settings = settings;
   (void)caches_.apply(context(), settings, monotonic_ns());  // the tenant is its own
+  history_.apply(settings);
+  services_.recorder = history_.recorder();
 }
 
 std::uint64_t HostedTenant::held_bytes() const {
   constexpr std::uint64_t own_bytes = 24U << 10U;  // without any route
-  std::uint64_t bytes = own_bytes;
+  std::uint64_t bytes = own_bytes + history_.bytes();
   if (const auto values = caches_.values.stats(context())) bytes += values->bytes;
   if (const auto answers = caches_.routing.stats(context())) bytes += answers->bytes;
   if (services_.router == nullptr) return bytes;

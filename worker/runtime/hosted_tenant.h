@@ -15,6 +15,7 @@
 #include "worker/cache/tenant_caches.h"
 #include "worker/handlers/trial_handler.h"
 #include "worker/runtime/edit_thread.h"
+#include "worker/runtime/history_keeper.h"
 #include "worker/runtime/log.h"
 #include "worker/runtime/running_mark.h"
 #include "worker/runtime/tenant_data.h"
@@ -26,15 +27,18 @@ class HostedTenant;
 
 // What all tenants of a process share; outlives them.
 struct HostedServices {
+  Loop& loop;
   EditThread& edits;
   Logger& log;
   RunningMark* mark = nullptr;  // null: the only tenant
   // An edit is done, perhaps the last that was in flight.
   std::function<void(HostedTenant&, const EditResult&)> on_edit_done;
-  std::function<void(HostedTenant&)> on_settings_done;
+  // So are settings, or a job of the history.
+  std::function<void(HostedTenant&)> on_job_done;
   std::function<void()> on_health_changed;  // of a store
   // Any thread: bytes of memory that a tenant's routes may take; 0: unknown.
   std::function<std::uint64_t(const TenantSettings&)> room_for_routes;
+  SweepTimes sweep_times{};
 };
 
 class HostedTenant : public std::enable_shared_from_this<HostedTenant> {
@@ -59,8 +63,11 @@ class HostedTenant : public std::enable_shared_from_this<HostedTenant> {
   void take_settings(const TenantSettings& settings);
   // Adds its numbers to the sums.
   void add_status(WorkerStatus& status) const;
-  // Edits, trials and settings not completed yet.
-  [[nodiscard]] std::size_t in_flight() const { return shared_.edits.in_flight(this); }
+  [[nodiscard]] HistoryKeeper& history() noexcept { return history_; }
+  // Jobs of the editor thread not completed yet.
+  [[nodiscard]] std::size_t in_flight() const {
+    return shared_.edits.in_flight(this) + history_.in_flight();
+  }
   // About what its routes and caches hold of this process's memory.
   [[nodiscard]] std::uint64_t held_bytes() const;
 
@@ -75,7 +82,9 @@ class HostedTenant : public std::enable_shared_from_this<HostedTenant> {
   };
   [[nodiscard]] Status submit_edit(EditJob job);
   [[nodiscard]] Status submit_trial(EditJob job);
+  [[nodiscard]] Status submit_question(EditJob job);
   [[nodiscard]] Status submit(EditThread::Job job, std::size_t most_jobs = 0);
+  [[nodiscard]] HistoryKeeper::Setup history_setup();
   void apply_waiting_edits();
   void on_edit_done(const EditResult& result);
   void check_store_health();
@@ -83,6 +92,7 @@ class HostedTenant : public std::enable_shared_from_this<HostedTenant> {
   const HostedServices& shared_;
   TenantBinding binding_;
   TenantCaches caches_;
+  HistoryKeeper history_;
   HandlerServices services_;
   TrialHandler trials_;  // editor thread's
   TenantData data_;

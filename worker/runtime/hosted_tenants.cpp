@@ -1,5 +1,7 @@
 #include "worker/runtime/hosted_tenants.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -20,13 +22,16 @@ std::uint64_t tenant_share_of_routes(std::uint64_t memory_max_bytes) noexcept {
 
 HostedTenants::HostedTenants(const LaunchSpec& spec, std::string data_directory,
                              EncoderShelf encoders, const HostedServices& shared,
-                             AttachmentSet& attachments)
+                             AttachmentSet& attachments, std::function<void()> on_sweep_job_done)
     : spec_(spec),
       directory_(std::move(data_directory)),
       encoders_(std::move(encoders)),
       shared_(shared),
       attachments_(attachments),
-      memory_for_routes_(memory_for_routes(spec.memory_max_bytes)) {}
+      memory_for_routes_(memory_for_routes(spec.memory_max_bytes)),
+      sweep_(
+          shared.edits, [this](std::uint32_t shard) { return open_for_sweep(shard); },
+          spec.shard_count, std::move(on_sweep_job_done)) {}
 
 void HostedTenants::take_settings(const TenantSettings& settings) {
   const auto id = TenantId::parse(settings.tenant_id.valid() ? settings.tenant_id.view() : "");
@@ -91,12 +96,37 @@ void HostedTenants::begin_opening(const TenantId& id, Room& room) {
   if (!submitted) finish_opening(room.tenant, tl::unexpected(submitted.error()));
 }
 
+std::string HostedTenants::path_of(std::uint32_t shard) const {
+  return directory_ + '/' + shard_directory_name(shard) + "/routes.db";
+}
+
+// Editor thread. One that nobody has open is closed again when the sweep has gone through it.
+std::shared_ptr<StoreFile> HostedTenants::open_for_sweep(std::uint32_t shard) {
+  if (!spec_.shards.has(shard)) return nullptr;
+  if (const auto open = files_.find(shard); open != files_.end() && open->second != nullptr) {
+    return open->second;
+  }
+  struct stat status {};
+  const std::string path = path_of(shard);
+  if (::lstat(path.c_str(), &status) != 0 || status.st_size == 0) return nullptr;
+  auto opened = StoreFile::open(path);
+  return opened ? std::move(*opened) : nullptr;
+}
+
+void HostedTenants::end_histories() {
+  sweep_.stop();
+  for (auto& [id, room] : rooms_) {
+    room.tenant->history().stop_sweeping();
+    room.tenant->history().flush();
+  }
+}
+
 // Editor thread.
 Result<TenantData> HostedTenants::read(const HostedTenant& tenant, const TenantSettings& settings) {
   const std::uint32_t shard = shard_of(tenant.context().tenant().view(), spec_.shard_count);
   auto& file = files_[shard];
   if (file == nullptr) {
-    auto opened = StoreFile::open(directory_ + '/' + shard_directory_name(shard) + "/routes.db");
+    auto opened = StoreFile::open(path_of(shard));
     if (!opened) return tl::unexpected(std::move(opened.error()));
     file = std::move(*opened);
   }
@@ -160,7 +190,7 @@ void HostedTenants::close_if_idle(Rooms::iterator place) {
   Room& room = place->second;
   HostedTenant& tenant = *room.tenant;
   if (room.state != State::closing || tenant.seat().attachments > 0 || tenant.seat().queued ||
-      tenant.in_flight() > 0) {
+      tenant.in_flight() > 0 || tenant.history().flush()) {
     return;
   }
   forget_held(room);

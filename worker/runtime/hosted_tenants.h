@@ -16,6 +16,7 @@
 #include "shared/contract/launch_spec.h"
 #include "worker/runtime/attachment_set.h"
 #include "worker/runtime/hosted_tenant.h"
+#include "worker/runtime/shard_sweep.h"
 
 namespace tenantd {
 
@@ -28,7 +29,8 @@ class HostedTenants {
 
   // All is borrowed and outlives it. `spec` is a pooled worker's.
   HostedTenants(const LaunchSpec& spec, std::string data_directory, EncoderShelf encoders,
-                const HostedServices& shared, AttachmentSet& attachments);
+                const HostedServices& shared, AttachmentSet& attachments,
+                std::function<void()> on_sweep_job_done);
 
   // Of the next attachment's tenant, or live of one that is open.
   void take_settings(const TenantSettings& settings);
@@ -41,6 +43,10 @@ class HostedTenants {
   void on_left(TenantSeat& seat);
   void on_turn(TenantSeat& seat);
   void on_job_done(HostedTenant& tenant);
+  // Deletes what is due of all tenants of its shards.
+  void sweep(std::int64_t now_us) { sweep_.run(now_us); }
+  // Writes what is buffered of open tenants' histories, and deletes no more.
+  void end_histories();
   // Adds the sums of all, those that sleep included.
   void add_status(WorkerStatus& status) const;
   [[nodiscard]] std::size_t size() const noexcept { return rooms_.size(); }
@@ -74,6 +80,9 @@ class HostedTenants {
   void tell_largest();
   void make_room();
   void expect_idle_work(const std::shared_ptr<HostedTenant>& tenant);
+  // Editor thread.
+  [[nodiscard]] std::shared_ptr<StoreFile> open_for_sweep(std::uint32_t shard);
+  [[nodiscard]] std::string path_of(std::uint32_t shard) const;
   [[nodiscard]] Result<TenantData> read(const HostedTenant& tenant, const TenantSettings& settings);
 
   const LaunchSpec& spec_;
@@ -89,6 +98,7 @@ class HostedTenants {
   Rooms rooms_;
   WorkerStatus past_{};                                        // of tenants that sleep again
   std::map<std::uint32_t, std::shared_ptr<StoreFile>> files_;  // editor thread's: open shards
+  ShardSweep sweep_;
   std::mutex idle_mutex_;
   std::map<const void*, std::weak_ptr<HostedTenant>> idle_;  // guarded: have perhaps work left
   const void* last_idle_ = nullptr;                          // editor thread's

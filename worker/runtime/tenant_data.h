@@ -18,6 +18,7 @@ struct TenantData {
   std::unique_ptr<TenantStore> store;
   std::optional<RouteEditor> editor;
   std::unique_ptr<TenantRouter> router;
+  std::uint64_t executions = 0;  // in its history
 
   // Blocking. Errors: unavailable (another process writes the data: try again), store_degraded and
   // whatever else keeps the routes from being read.

@@ -10,6 +10,12 @@
 namespace tenantd {
 namespace {
 
+// Of what is too old. Not at once: a worker that starts has to answer first, and a pooled one has
+// many tenants to open.
+constexpr std::uint64_t first_sweep_ms = 2'000;
+constexpr std::uint64_t first_pool_sweep_ms = 15'000;
+constexpr std::uint64_t sweep_every_ms = 24ULL * 60 * 60 * 1000;
+
 GoawayReason goaway_reason(DrainReason reason) noexcept {
   switch (reason) {
     case DrainReason::restarting:
@@ -44,7 +50,8 @@ Worker::Worker(Loop& loop, TenantId tenant, WorkerOptions options, LockDown lock
       log_(log_err_fd),
       edits_(std::in_place, loop,
              [this] { return tenant_ ? tenant_->work_while_idle() : tenants_->work_while_idle(); }),
-      hosted_{*edits_,
+      hosted_{loop,
+              *edits_,
               log_,
               nullptr,
               [this](HostedTenant& hosted, const EditResult& result) {
@@ -56,7 +63,8 @@ Worker::Worker(Loop& loop, TenantId tenant, WorkerOptions options, LockDown lock
               [this](const TenantSettings& settings) { return room_for_routes(settings); }},
       link_(loop, identity_of(options_), link_events()),
       open_timer_(loop),
-      drain_timer_(loop) {}
+      drain_timer_(loop),
+      sweep_timer_(loop) {}
 
 // Attachments use seats, and the editor thread uses tenants.
 Worker::~Worker() {
@@ -108,7 +116,7 @@ Status Worker::make_attachments() {
     tenants_ = std::make_unique<HostedTenants>(
         options_.spec, options_.data_directory,
         EncoderShelf(options_.encoder_directory, EncoderShelf::Layout::by_name), hosted_,
-        *attachments_);
+        *attachments_, [this] { finish_when_idle(); });
   } else {
     tenant_ = std::make_shared<HostedTenant>(id_, options_.spec.tenant, options_.spec.generation,
                                              hosted_);
@@ -153,6 +161,10 @@ void Worker::try_open() {
 void Worker::serve() {
   if (tenant_) tenant_->begin_background_work();
   phase_ = Phase::serving;
+  const std::uint64_t first_ms = pooled() ? first_pool_sweep_ms : first_sweep_ms;
+  hosted_.sweep_times.next_us = wall_clock_us() + static_cast<std::int64_t>(first_ms) * 1000;
+  sweep_timer_.start(
+      first_ms, [this] { sweep(); }, sweep_every_ms);
   (void)link_.send(make_link_message<Ready>(options_.spec.generation));
   WorkerStatus now;
   if (tenant_) tenant_->add_status(now);
@@ -185,6 +197,13 @@ void Worker::apply_settings(const TenantSettings& settings) {
   } else {
     tenant_->take_settings(settings);  // try_open will read them
   }
+}
+
+void Worker::sweep() {
+  const std::int64_t now_us = wall_clock_us();
+  hosted_.sweep_times = {now_us, now_us + static_cast<std::int64_t>(sweep_every_ms) * 1000};
+  if (tenant_) tenant_->history().sweep(now_us);
+  if (tenants_) tenants_->sweep(now_us);
 }
 
 // Any thread. What the caches may take is not there for routes.
@@ -224,6 +243,7 @@ void Worker::drain(DrainReason reason, std::uint64_t timeout_ms, ExitCode exit_c
   phase_ = Phase::draining;
   drained_code_ = exit_code;
   open_timer_.stop();
+  sweep_timer_.stop();
   if (timeout_ms == 0) timeout_ms = options_.spec.drain_timeout_ms;
   log_.write(LogLevel::info, "draining",
              {{"attachments", attachments_->size()}, {"timeout_ms", timeout_ms}});
@@ -234,8 +254,18 @@ void Worker::drain(DrainReason reason, std::uint64_t timeout_ms, ExitCode exit_c
   if (tenants_) tenants_->refuse_waiting();
   attachments_->drain(goaway_reason(reason), [this] {
     attachments_gone_ = true;
+    end_histories();
     finish_when_idle();
   });
+}
+
+// Nobody asks any more: what was recorded last goes to the disk, if it can.
+void Worker::end_histories() {
+  if (tenant_) {
+    tenant_->history().stop_sweeping();
+    tenant_->history().flush();
+  }
+  if (tenants_) tenants_->end_histories();
 }
 
 void Worker::finish_when_idle() {
@@ -248,6 +278,7 @@ void Worker::stop(ExitCode exit_code) {
   const bool drained = std::exchange(phase_, Phase::stopped) == Phase::draining;
   exit_code_ = exit_code;
   drain_timer_.stop();
+  sweep_timer_.stop();
   if (attachments_) attachments_->end_all();
   if (drained) (void)link_.send(make_link_message<Drained>(options_.spec.generation));
   link_.stop();

@@ -59,6 +59,8 @@ class Worker {
   void release(const ReleaseTenant& message);
   [[nodiscard]] std::uint64_t room_for_routes(const TenantSettings& settings) const;
   void on_job_done(HostedTenant& tenant);
+  void sweep();
+  void end_histories();
   void send_status();
   void take_log_pipe(const UniqueFd& pipe);
   void finish_when_idle();
@@ -78,6 +80,7 @@ class Worker {
   SupervisorLink link_;
   Timer open_timer_;
   Timer drain_timer_;
+  Timer sweep_timer_;
   std::uint64_t open_deadline_ns_ = 0;
   Phase phase_ = Phase::opening;
   bool attachments_gone_ = false;

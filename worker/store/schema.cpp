@@ -85,6 +85,36 @@ UPDATE tenants SET bytes =
     FROM routes WHERE routes.tenant_id = tenants.tenant_id), 0)
   + coalesce((SELECT sum(64 + length(CAST(text AS BLOB)) + length(CAST(encoder AS BLOB))
     + length(embedding)) FROM utterances WHERE utterances.tenant_id = tenants.tenant_id), 0);
+)sql",
+    // What was routed, and what was deleted of it. Of a tenant: how many executions it has, how
+    // many it ever had, and how long and how many it keeps, for who looks while it sleeps. Times
+    // are microseconds of UTC.
+    R"sql(
+ALTER TABLE tenants ADD COLUMN executions INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tenants ADD COLUMN executed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tenants ADD COLUMN retention_days INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tenants ADD COLUMN max_executions INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE executions(
+  tenant_id TEXT NOT NULL,
+  time_us INTEGER NOT NULL,
+  serial INTEGER NOT NULL,
+  request_id INTEGER NOT NULL,
+  route TEXT NOT NULL,
+  confidence REAL NOT NULL,
+  latency_us INTEGER NOT NULL,
+  user TEXT NOT NULL,
+  outcome INTEGER NOT NULL,
+  PRIMARY KEY(tenant_id, time_us, serial)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE deletions(
+  tenant_id TEXT NOT NULL,
+  time_us INTEGER NOT NULL,
+  what TEXT NOT NULL,
+  count INTEGER NOT NULL,
+  oldest_us INTEGER NOT NULL,
+  newest_us INTEGER NOT NULL,
+  PRIMARY KEY(tenant_id, time_us, what)
+) STRICT, WITHOUT ROWID;
 )sql"};
 
 Status run_migration(Database& database, std::int64_t from) {

@@ -13,6 +13,7 @@
 
 #include "shared/base/error.h"
 #include "shared/database/sqlite.h"
+#include "worker/store/history_statements.h"
 #include "worker/store/lock_file.h"
 
 namespace tenantd {
@@ -60,12 +61,15 @@ class StoreFile {
 
   [[nodiscard]] Database& database() noexcept { return database_; }
   [[nodiscard]] StoreStatements& statements() noexcept { return *statements_; }
+  // Prepared when they are first wanted: most tenants keep no history. Errors: store_degraded.
+  [[nodiscard]] Result<HistoryStatements*> history_statements();
 
  private:
   StoreFile(LockFile lock, Database database, std::unique_ptr<StoreStatements> statements);
   LockFile lock_;
   Database database_;
   std::unique_ptr<StoreStatements> statements_;  // before database_ in destruction
+  std::unique_ptr<HistoryStatements> history_;   // likewise
 };
 
 }  // namespace tenantd

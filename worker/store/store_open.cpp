@@ -76,7 +76,8 @@ Result<Database> open_database(const std::string& path, const LockFile& lock) {
 }
 
 constexpr std::array<std::string_view, 24> statement_texts{
-    "INSERT INTO tenants VALUES(?1, 0, 0, 0) ON CONFLICT DO NOTHING",
+    "INSERT INTO tenants(tenant_id, snapshot_version, route_count) VALUES(?1, 0, 0)"
+    " ON CONFLICT DO NOTHING",
     "SELECT snapshot_version, route_count FROM tenants WHERE tenant_id = ?1",
     "UPDATE tenants SET snapshot_version = snapshot_version + 1, route_count = route_count + ?2,"
     " bytes = bytes + ?3 WHERE tenant_id = ?1 RETURNING snapshot_version, bytes",
@@ -120,8 +121,8 @@ constexpr std::array<std::string_view, 24> statement_texts{
     " + length(embedding)) FROM utterances WHERE tenant_id = ?1), 0) - bytes"
     " FROM tenants WHERE tenant_id = ?1"};
 
-constexpr std::array<std::string_view, 5> tables{"tenants", "routes", "utterances",
-                                                 "staged_vectors", "route_images"};
+constexpr std::array<std::string_view, 7> tables{
+    "tenants", "routes", "utterances", "staged_vectors", "route_images", "executions", "deletions"};
 constexpr std::array<std::string_view, 5> functions{"coalesce", "count", "length", "max", "sum"};
 
 // Of one statement for one row: about ten seconds. The longest there is sums up the utterances of
@@ -160,6 +161,15 @@ void StoreStatements::end_all() noexcept {
 
 StoreFile::StoreFile(LockFile lock, Database database, std::unique_ptr<StoreStatements> statements)
     : lock_(std::move(lock)), database_(std::move(database)), statements_(std::move(statements)) {}
+
+Result<HistoryStatements*> StoreFile::history_statements() {
+  if (history_ == nullptr) {
+    auto prepared = HistoryStatements::prepare(database_);
+    if (!prepared) return fail(prepared.error());
+    history_ = std::move(*prepared);
+  }
+  return history_.get();
+}
 
 Result<std::shared_ptr<StoreFile>> StoreFile::open(const std::string& path) {
   Result<LockFile> lock = LockFile::acquire(path + ".lock");

@@ -58,12 +58,15 @@ Result<std::unique_ptr<TenantStore>> TenantStore::open(TenantId tenant, const st
                                                        std::uint64_t max_storage_bytes) {
   auto file = StoreFile::open(path);
   if (!file) return fail(file.error());
-  if (Status status = (*file)->database().limit_size(max_storage_bytes); !status) {
-    return fail(status.error());
-  }
-  auto store = std::make_unique<TenantStore>(tenant, std::move(*file), 0);
+  auto store = std::make_unique<TenantStore>(tenant, std::move(*file), max_storage_bytes);
   store->shared_ = false;
+  if (Status status = store->limit_file(); !status) return fail(status.error());
   return store;
+}
+
+Status TenantStore::limit_file() {
+  if (shared_) return {};
+  return file_->database().limit_size(max_bytes_ == 0 ? 0 : max_bytes_ + room_beside_);
 }
 
 TenantStore::TenantStore(TenantId tenant, std::shared_ptr<StoreFile> shard,
@@ -94,9 +97,19 @@ std::string TenantStore::degraded_reason() const {
 
 Status TenantStore::set_max_storage(const ExecutionContext& context, std::uint64_t bytes) {
   if (Status status = check(context); !status) return status;
-  if (!shared_) return file_->database().limit_size(bytes);
   max_bytes_ = bytes;
-  return {};
+  return limit_file();
+}
+
+Status TenantStore::set_room_beside(const ExecutionContext& context, std::uint64_t bytes) {
+  if (Status status = check(context); !status) return status;
+  room_beside_ = bytes;
+  return limit_file();
+}
+
+Result<HistoryStore> TenantStore::history(const ExecutionContext& context) const {
+  if (Status status = check(context); !status) return fail(status.error());
+  return HistoryStore(tenant_, file_);
 }
 
 Result<std::uint64_t> TenantStore::load(const ExecutionContext& context,
@@ -225,7 +238,8 @@ Result<std::uint64_t> TenantStore::raise_version(std::string_view tenant, const 
   const auto version = static_cast<std::uint64_t>(update.integer(0));
   const std::int64_t bytes = update.integer(1);
   update.done();
-  if (max_bytes_ != 0 && growth.bytes > 0 && bytes > static_cast<std::int64_t>(max_bytes_)) {
+  if (shared_ && max_bytes_ != 0 && growth.bytes > 0 &&
+      bytes > static_cast<std::int64_t>(max_bytes_)) {
     Error error;
     error.code = ErrorCode::resource_exhausted;
     error.field = "limits.max_storage";

@@ -17,6 +17,7 @@
 #include "shared/base/error.h"
 #include "worker/router/types.h"
 #include "worker/runtime/execution_context.h"
+#include "worker/store/history_store.h"
 #include "worker/store/store_file.h"
 
 namespace tenantd {
@@ -89,6 +90,11 @@ class TenantStore {
                                                   std::uint64_t expected);
   // Live change of the bound. store_degraded.
   [[nodiscard]] Status set_max_storage(const ExecutionContext& context, std::uint64_t bytes);
+  // What the file may take beside that bound, for what is no part of it: the history.
+  // store_degraded.
+  [[nodiscard]] Status set_room_beside(const ExecutionContext& context, std::uint64_t bytes);
+  // The tenant's history, in the same database. Errors: no_tenant.
+  [[nodiscard]] Result<HistoryStore> history(const ExecutionContext& context) const;
   // Any thread: why the store is degraded; empty: it isn't.
   [[nodiscard]] std::string degraded_reason() const;
 
@@ -120,10 +126,12 @@ class TenantStore {
   [[nodiscard]] Status move_staged(std::string_view tenant, std::uint64_t expected);
   [[nodiscard]] Result<std::uint64_t> raise_version(std::string_view tenant, const Growth& growth);
   void remember(const Error* error);
+  [[nodiscard]] Status limit_file();
 
   TenantId tenant_;
   std::shared_ptr<StoreFile> file_;
-  std::uint64_t max_bytes_ = 0;  // of the tenant's rows in a shared file; 0: no bound
+  std::uint64_t max_bytes_ = 0;    // of its rows, in a shared file; else of the file; 0: no bound
+  std::uint64_t room_beside_ = 0;  // of a file of its own
   bool shared_ = false;
   mutable std::mutex health_mutex_;
   std::string degraded_reason_;  // guarded by health_mutex_

@@ -19,6 +19,7 @@
 #include "shared/base/error.h"
 #include "shared/protocol/admin_messages.h"
 #include "shared/protocol/cache_messages.h"
+#include "shared/protocol/history_messages.h"
 #include "shared/protocol/messages.h"
 #include "shared/protocol/routing_messages.h"
 #include "shared/protocol/stats_messages.h"
@@ -99,6 +100,13 @@ class Client {
                                                   std::uint64_t timeout_ms = 0);
   [[nodiscard]] Result<CacheChanged> cache_clear(std::uint64_t timeout_ms = 0);
   [[nodiscard]] Result<CacheStats> cache_stats(std::uint64_t timeout_ms = 0);
+  // A page of what was routed, newest first; see history_messages.h for the next one. For operators
+  // only: permission_denied.
+  [[nodiscard]] Result<Executions> executions(const ExecutionsRequest& request,
+                                              std::uint64_t timeout_ms = 0);
+  // What the tenant's history holds, and what was deleted of it. With `run` it deletes some of what
+  // is due first. For operators only: permission_denied.
+  [[nodiscard]] Result<Retention> retention(bool run = false, std::uint64_t timeout_ms = 0);
   [[nodiscard]] Status ping(std::uint64_t timeout_ms = 0);
 
   [[nodiscard]] const Welcome& welcome() const noexcept;  // of the last attachment

@@ -64,6 +64,7 @@ void build_application(CLI::App& app, Context& context) {
   add_bench_command(app, context);
   add_routes_commands(app, context);
   add_cache_commands(app, context);
+  add_executions_command(app, context);
   add_reload_command(app, context);
   add_verify_command(app, context);
   add_config_commands(app, context);

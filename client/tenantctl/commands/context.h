@@ -61,6 +61,8 @@ void add_evaluate_command(CLI::App& routes, Context& context);
 void add_lint_command(CLI::App& routes, Context& context);
 void add_fit_command(CLI::App& routes, Context& context);
 void add_cache_commands(CLI::App& app, Context& context);
+void add_executions_command(CLI::App& app, Context& context);
+void add_retention_command(CLI::App& tenant, Context& context);
 void add_reload_command(CLI::App& app, Context& context);
 void add_verify_command(CLI::App& app, Context& context);
 

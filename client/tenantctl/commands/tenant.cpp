@@ -1,4 +1,4 @@
-// Commands: tenant list | status | restart | logs | events.
+// Commands: tenant list | status | restart | logs | events; retention is in history.cpp.
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -145,6 +145,7 @@ void add_tenant_commands(CLI::App& app, Context& context) {
   });
   add_logs(*tenant, context);
   add_events(*tenant, context);
+  add_retention_command(*tenant, context);
 }
 
 }  // namespace tenantd

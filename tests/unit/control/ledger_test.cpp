@@ -53,6 +53,35 @@ TEST_CASE("verifications of a tenant are found among its other events") {
   CHECK(peer.expect<ErrorMessage>(3).to_error().code == ErrorCode::invalid_argument);
 }
 
+TEST_CASE("a tenant's events past its retention are deleted, and that is an event") {
+  const TemporaryDirectory data;
+  ControlProcess control(data.path(), {"--first-sweep-ms", "500"});
+  const Operator peer = control.attach();
+  for (const char* tenant : {"acme", "acme", "forever", "gone"}) {
+    control.send_event(EventType::worker_started, tenant, "");  // of 2023
+  }
+  const auto answer = [&control](std::string_view tenant, std::uint32_t days) {
+    const auto asked = control.expect<Command>();
+    CHECK(asked.verb == CommandVerb::show_tenant);
+    CHECK(asked.tenant_id.view() == tenant);
+    auto record = make_link_message<TenantRecord>(7);
+    record.command_id = asked.command_id;
+    (void)record.tenant_id.assign(tenant);
+    record.retention_days = days;
+    control.send(record);
+    control.finish(asked);
+  };
+  answer("acme", 30);
+  answer("forever", 0);
+  control.finish(control.expect<Command>(), ErrorCode::not_found, "no such tenant");
+  const auto left = events_of(control, peer, 1, "acme");
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].event == "records_deleted");
+  CHECK(left[0].detail.starts_with("2 events of 2023-11-14T22:13:20.000Z"));
+  CHECK(events_of(control, peer, 2, "forever").size() == 1);
+  CHECK(events_of(control, peer, 3, "gone").size() == 1);
+}
+
 TEST_CASE("events are kept in order, by tenant, and over a restart") {
   const TemporaryDirectory data;
   {

@@ -7,6 +7,7 @@
 
 #include "shared/protocol/admin_messages.h"
 #include "shared/protocol/cache_messages.h"
+#include "shared/protocol/history_messages.h"
 #include "shared/protocol/json.h"
 #include "shared/protocol/routing_messages.h"
 #include "shared/protocol/trial_messages.h"
@@ -166,6 +167,36 @@ TEST_CASE("the cache's messages round-trip, and a value is written as it is read
   auto corrupt = encoded(view);
   corrupt[1] = std::byte{3};  // kind
   CHECK_FALSE(decode<CacheValue>(corrupt).has_value());
+}
+
+TEST_CASE("the history's messages round-trip") {
+  CHECK(to_json(decode<ExecutionsRequest>(encoded(ExecutionsRequest{-1, 2, 3, 4, 5})).value()) ==
+        to_json(ExecutionsRequest{-1, 2, 3, 4, 5}));
+  Executions page;
+  page.executions.push_back(
+      {1, 2, 3, "billing", 0.5F, 6, "token:9f86d081", ExecutionOutcome::cached});
+  page.executions.push_back({});
+  page.more = true;
+  page.dropped = 7;
+  CHECK(to_json(decode<Executions>(encoded(page)).value()) == to_json(page));
+  auto bytes = encoded(page);
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
+    CHECK_FALSE(decode<Executions>(std::span(bytes).first(cut)));
+  }
+  page.executions[0].outcome = static_cast<ExecutionOutcome>(4);
+  CHECK_FALSE(decode<Executions>(encoded(page)));
+  page.executions.assign(max_executions_per_page, Execution{});
+  bytes.clear();
+  CHECK(encode(page, bytes));
+  page.executions.emplace_back();
+  CHECK_FALSE(encode(page, bytes));
+
+  CHECK(decode<RetentionRequest>(encoded(RetentionRequest{true}))->run);
+  Retention report{30, 0.5, 1, 2, 3, 4, 5, 6, 7, true, {{8, "executions", 9, 10, 11}}};
+  CHECK(to_json(decode<Retention>(encoded(report)).value()) == to_json(report));
+  report.deletions.resize(max_deletions_per_report + 1);
+  bytes.clear();
+  CHECK_FALSE(encode(report, bytes));
 }
 
 TEST_CASE("fields of every size round-trip behind what is in the buffer already") {

@@ -96,3 +96,19 @@ TEST_CASE("tokens: any listed one, exactly, and nothing but the token") {
   none.token_sha256.clear();
   CHECK(!granted(with_token(1), stranger, &none));
 }
+
+TEST_CASE("a token that is granted has a tag of its digest's first bytes, nothing else has one") {
+  const AccessConfig config = access();
+  const OperatorRules rules{daemon_uid, admin_gid};
+  const auto tag = [&](const CheckedHello& hello, const AccessConfig* judged) {
+    return authorise(hello, {1, 1001, 9, {}}, rules, judged).token_tag;
+  };
+  const Sha256Digest& first = config.token_sha256[0];
+  CHECK(tag(with_token(1), &config) ==
+        (std::uint32_t{first[0]} << 24U | std::uint32_t{first[1]} << 16U |
+         std::uint32_t{first[2]} << 8U | first[3]));
+  CHECK(tag(with_token(2), &config) != tag(with_token(1), &config));
+  CHECK(tag(with_token(3), &config) == 0);
+  CHECK(tag(with_token(1), nullptr) == 0);
+  CHECK(tag(by_peer, &config) == 0);
+}

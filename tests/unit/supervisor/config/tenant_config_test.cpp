@@ -90,11 +90,11 @@ TEST_CASE("each row's example is accepted and reaches its member") {
 
 TEST_CASE("what is not enforced is listed, in the table's order, and false asks for nothing") {
   const auto config = parse_tenant(
-      "plan = \"premium\"\nretention_days = 9\n[limits]\nmax_requests_per_day = 5\n"
+      "plan = \"premium\"\n[limits]\nmax_requests_per_second = 9\nmax_requests_per_day = 5\n"
       "[security]\nmfa_required = false\n[router]\ncache_enabled = true\n");
   REQUIRE_MESSAGE(config.has_value(), problems(config));
   CHECK(config->not_enforced ==
-        std::vector<std::string>{"retention_days", "limits.max_requests_per_day"});
+        std::vector<std::string>{"limits.max_requests_per_second", "limits.max_requests_per_day"});
 }
 
 TEST_CASE("security, residency and database keys refuse unless accepted by name or section") {
@@ -284,6 +284,9 @@ TEST_CASE("every settings field reaches the worker") {
   CHECK(settings.cache_similarity_e4 == 9800);
   CHECK(settings.max_cache_bytes == 32 * mebibyte);
   CHECK(settings.max_cache_entries == 50'000);
+  CHECK(settings.executions_sample_e6 == 100'000);
+  CHECK(settings.max_executions == 50'000);
+  CHECK(settings.retention_days == 90);
   CHECK(settings.max_storage_bytes == 100ULL << 30U);
   CHECK(settings.max_concurrent_requests == 50);
   CHECK(parse_tenant("plan = \"premium\"\n[router]\nthreshold = 0\n")->router.threshold == 0);

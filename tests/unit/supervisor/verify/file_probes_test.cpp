@@ -168,11 +168,11 @@ TEST_CASE("a uid from beside the tenants' directories must own none of them") {
   const Directories here;
   const std::string pool = here.base + "/pool";
   REQUIRE(::mkdir(pool.c_str(), 0700) == 0);
-  UidScan shared(here.parent, pool, own_uids());
+  UidScan shared({here.parent}, pool, own_uids());
   while (!shared.step()) {
   }
   CHECK(shared.finding().outcome == ProbeOutcome::failed);  // acme's, here
-  UidScan alone(here.base + "/gone", pool, own_uids());
+  UidScan alone({here.base + "/gone"}, pool, own_uids());
   while (!alone.step()) {
   }
   CHECK(alone.finding().outcome == ProbeOutcome::passed);

@@ -233,6 +233,10 @@ TEST_CASE("a database of the schema without rules is brought up to date and keep
           "ALTER TABLE routes DROP COLUMN priority; ALTER TABLE routes DROP COLUMN aggregation;"
           "ALTER TABLE routes DROP COLUMN margin; ALTER TABLE routes DROP COLUMN version;"
           "DROP TABLE route_images; ALTER TABLE tenants DROP COLUMN bytes;"
+          "DROP TABLE executions; DROP TABLE deletions;"
+          "ALTER TABLE tenants DROP COLUMN executions; ALTER TABLE tenants DROP COLUMN executed;"
+          "ALTER TABLE tenants DROP COLUMN retention_days;"
+          "ALTER TABLE tenants DROP COLUMN max_executions;"
           "PRAGMA user_version=2");
   const RouteDefinition added = sample_route("new", 8, 3, 3);
   REQUIRE_FALSE(added.rules.empty());
