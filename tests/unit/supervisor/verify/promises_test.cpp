@@ -96,8 +96,8 @@ TEST_CASE("a tenant of its own process is promised all but what is about a share
   for (const ProbeRow& row : probe_rows()) {
     INFO(row.name);
     const bool own = is_promised_at(row, level_bit(IsolationLevel::process));
-    if (row.name == "resource.dedicated_cpus" || row.name == "network.interface" ||
-        row.name == "network.egress") {
+    if (row.name == "database.storage_root" || row.name == "resource.dedicated_cpus" ||
+        row.name == "network.interface" || row.name == "network.egress") {
       CHECK(row.levels == level_bit(IsolationLevel::physical));
       continue;
     }
