@@ -4,10 +4,10 @@
 // Runs in: the supervisor, which waits for none of them; each runs as tenantd's user, in a session
 // of its own, without a shell: its arguments come from the caller, its environment is a PATH and
 // TENANTD_TENANT, and of a call about a worker TENANTD_EVENT and TENANTD_GENERATION, its input is
-// empty, and what it prints goes to the log at a bounded rate. One at a time per tenant, in the order of the calls; a bounded
-// number runs and waits, and one that takes too long is killed with all that it has started. It
-// dies with the supervisor. It is run only if it could not have been written by anybody but root
-// and tenantd's user.
+// empty, and what it prints goes to the log at a bounded rate. One at a time per tenant, in the
+// order of the calls; a bounded number runs and waits, and one that takes too long is killed with
+// all that it has started. It dies with the supervisor. It is run only if it could not have been
+// written by anybody but root and tenantd's user.
 #pragma once
 
 #include <cstdint>

@@ -94,8 +94,8 @@ Status Workforce::check_offers(const PhysicalConfig& wanted) const {
                                                " is not listed in tenantd.toml any more");
   }
   if (now.program_path != wanted.program_path) {
-    return fail(ErrorCode::invalid_config, "its program " + wanted.program_path +
-                                               " is not listed in tenantd.toml any more");
+    return fail(ErrorCode::invalid_config,
+                "its program " + wanted.program_path + " is not listed in tenantd.toml any more");
   }
   if (wanted.program_path.empty()) return {};
   const Status sound = check_secure_program(wanted.program_path, ::geteuid());

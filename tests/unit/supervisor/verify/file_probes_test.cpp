@@ -99,13 +99,14 @@ TEST_CASE("another owner of the uid is found, in however many slices") {
   REQUIRE(::rmdir((here.parent + "/globex").c_str()) == 0);
   const std::string other = here.parent + "/other-root";
   for (const std::string name : {"", "/acme"}) REQUIRE(::mkdir((other + name).c_str(), 0700) == 0);
-  REQUIRE(::rename(other.c_str(), (here.data + "/root").c_str()) == 0);
-  const std::vector<std::string> parents = {here.data + "/root", here.parent + "/none", here.parent};
+  REQUIRE(::rename(other.c_str(), (here.data + "/roots").c_str()) == 0);
+  const std::vector<std::string> parents = {here.data + "/roots", here.parent + "/none",
+                                            here.parent};
   UidScan own_name(parents, here.parent + "/acme", own_uids());
   while (!own_name.step()) {
   }
   CHECK(own_name.finding().outcome == ProbeOutcome::passed);
-  REQUIRE(::mkdir((here.data + "/root/initech").c_str(), 0700) == 0);
+  REQUIRE(::mkdir((here.data + "/roots/initech").c_str(), 0700) == 0);
   UidScan elsewhere(parents, here.parent + "/acme", own_uids());
   while (!elsewhere.step()) {
   }
