@@ -32,8 +32,8 @@ ConfigChange diff(const TenantConfig& old, const TenantConfig& now) {
     change.any = true;
     change.needs_new_worker = true;
   }
-  change.any |= before.on_start_path != after.on_start_path ||
-                before.on_stop_path != after.on_stop_path;
+  change.any |=
+      before.on_start_path != after.on_start_path || before.on_stop_path != after.on_stop_path;
   // The defaults of accepted keys can change with tenantd.toml alone.
   change.any |= old.not_enforced != now.not_enforced;
   return change;

@@ -119,10 +119,11 @@ Status check_elsewhere(const std::vector<OtherPlace>& elsewhere, const std::stri
       return tl::unexpected(refusal("its data is in two places: " + place.path + " and " + path,
                                     "leave the one that is to stay"));
     }
-    return tl::unexpected(refusal(
-        "its data is in " + place.path + ", and its file wants it in " + path,
-        "cp -a " + place.path + ' ' + path + " && rm -r " + place.path +
-            " && tenantctl tenant restart " + tenant.str() + ", or have the file name the old place"));
+    return tl::unexpected(
+        refusal("its data is in " + place.path + ", and its file wants it in " + path,
+                "cp -a " + place.path + ' ' + path + " && rm -r " + place.path +
+                    " && tenantctl tenant restart " + tenant.str() +
+                    ", or have the file name the old place"));
   }
   return {};
 }
@@ -189,9 +190,9 @@ Result<uid_t> prepare_placed_directory(const std::string& state_dir, const Stora
   const std::string path = joined(parent, tenant.view());
   const auto noted = noted_root(state_dir, tenant);
   if (noted && !exists(path) && !exists(joined(*noted, tenant.view()))) {
-    return tl::unexpected(refusal(
-        "its data was in " + joined(*noted, tenant.view()) + " and is not there any more",
-        "mount the disk; or, to begin without data, rm " + note_path(state_dir, tenant)));
+    return tl::unexpected(
+        refusal("its data was in " + joined(*noted, tenant.view()) + " and is not there any more",
+                "mount the disk; or, to begin without data, rm " + note_path(state_dir, tenant)));
   }
   std::vector<std::string> parents = wish.others;
   parents.push_back(usual);

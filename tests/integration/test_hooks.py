@@ -67,6 +67,9 @@ class Hooks(PlatinumTest):
         hook = int(daemon.told()[0])
         daemon.kill()
         wait_until(lambda: not process_alive(hook), "the end of the hook")
+        daemon.start()
+        daemon.wait_state("acme", "running")
+        self.assertEqual(daemon.log().count("worker ready"), 1)  # adopted
 
     def test_one_that_fails_is_in_the_log_and_in_the_ledger(self):
         daemon = self.hooked("echo of no use\nexit 3\n", "exit 0\n")

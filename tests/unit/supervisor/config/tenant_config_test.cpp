@@ -177,10 +177,10 @@ TEST_CASE("a name of tenantd.toml that stands for another path is a change of th
 }
 
 TEST_CASE("the example of a platinum tenant is valid beside what its host adds") {
-  const auto folder = source_root() / "configs/platinum";
-  const auto daemon = parse_daemon(read_text(folder / "tenantd-part.toml"));
+  const auto daemon = parse_daemon(read_text(source_root() / "configs/platinum/tenantd-part.toml"));
   REQUIRE_MESSAGE(daemon.has_value(), problems(daemon));
-  const auto config = parse_tenant(read_text(folder / "initech.toml"), *daemon, "initech");
+  const auto config =
+      parse_tenant(read_text(source_root() / "configs/platinum/initech.toml"), *daemon, "initech");
   REQUIRE_MESSAGE(config.has_value(), problems(config));
   CHECK(config->isolation_level == IsolationLevel::physical);
   CHECK(config->not_enforced.empty());

@@ -95,7 +95,8 @@ TEST_CASE("data elsewhere refuses the tenant with both places and the way to mov
   CHECK_FALSE(is_there(wanted));
   // As it says.
   std::filesystem::rename(old, wanted);
-  REQUIRE_MESSAGE(places.prepare(places.acme, places.fast), places.refusal(places.acme, places.fast));
+  REQUIRE_MESSAGE(places.prepare(places.acme, places.fast),
+                  places.refusal(places.acme, places.fast));
   CHECK(*places.prepare(places.acme, places.fast) == *uid);
   CHECK(says(places.refusal(places.acme, places.slow), "its data is in " + wanted));
   CHECK(says(places.refusal(places.acme, ""), "its data is in " + wanted));

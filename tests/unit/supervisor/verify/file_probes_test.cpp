@@ -99,13 +99,14 @@ TEST_CASE("another owner of the uid is found, in however many slices") {
   REQUIRE(::rmdir((here.parent + "/globex").c_str()) == 0);
   const std::string other = here.parent + "/other-root";
   for (const std::string name : {"", "/acme"}) REQUIRE(::mkdir((other + name).c_str(), 0700) == 0);
-  REQUIRE(::rename(other.c_str(), (here.data + "/disk").c_str()) == 0);
-  const std::vector<std::string> parents = {here.data + "/disk", here.parent + "/none", here.parent};
+  REQUIRE(::rename(other.c_str(), (here.data + "/roots").c_str()) == 0);
+  const std::vector<std::string> parents = {here.data + "/roots", here.parent + "/none",
+                                            here.parent};
   UidScan own_name(parents, here.parent + "/acme", own_uids());
   while (!own_name.step()) {
   }
   CHECK(own_name.finding().outcome == ProbeOutcome::passed);
-  REQUIRE(::mkdir((here.data + "/disk/initech").c_str(), 0700) == 0);
+  REQUIRE(::mkdir((here.data + "/roots/initech").c_str(), 0700) == 0);
   UidScan elsewhere(parents, here.parent + "/acme", own_uids());
   while (!elsewhere.step()) {
   }
@@ -132,48 +133,4 @@ TEST_CASE("a run record is the supervisor's alone and names the worker") {
   CHECK(probe_run_record(path, 42, 3).outcome == ProbeOutcome::failed);
   std::ofstream(path) << "nonsense";
   CHECK(probe_run_record(path, 42, 3).outcome == ProbeOutcome::failed);
-}
-
-TEST_CASE("a pooled worker's directory holds its shards alone") {
-  const Directories here;
-  ShardSet shards;
-  shards.add(7);
-  shards.add(12);
-  const auto outcome = [&] { return probe_shards(here.data, shards).outcome; };
-  const std::string seven = here.data + "/007";
-  const std::string other = here.data + "/013";
-  REQUIRE(::mkdir(seven.c_str(), 0700) == 0);
-  CHECK(outcome() == ProbeOutcome::failed);  // one is missing
-  REQUIRE(::mkdir((here.data + "/012").c_str(), 0700) == 0);
-  (void)here.file("running", 0600);
-  (void)here.file("007/routes.db", 0600);
-  CHECK(outcome() == ProbeOutcome::passed);
-  REQUIRE(::mkdir(other.c_str(), 0700) == 0);
-  CHECK(outcome() == ProbeOutcome::failed);
-  REQUIRE(::rmdir(other.c_str()) == 0);
-  REQUIRE(::chmod(seven.c_str(), 0750) == 0);
-  CHECK(outcome() == ProbeOutcome::failed);
-  REQUIRE(::chmod(seven.c_str(), 0700) == 0);
-  REQUIRE(::chmod((seven + "/routes.db").c_str(), 0640) == 0);
-  CHECK(outcome() == ProbeOutcome::failed);
-  REQUIRE(::chmod((seven + "/routes.db").c_str(), 0600) == 0);
-  std::filesystem::create_symlink("/etc/passwd", seven + "/link");
-  CHECK(outcome() == ProbeOutcome::failed);
-  std::filesystem::remove(seven + "/link");
-  CHECK(outcome() == ProbeOutcome::passed);
-  CHECK(probe_shards(here.parent + "/gone", shards).outcome == ProbeOutcome::failed);
-}
-
-TEST_CASE("a uid from beside the tenants' directories must own none of them") {
-  const Directories here;
-  const std::string pool = here.base + "/pool";
-  REQUIRE(::mkdir(pool.c_str(), 0700) == 0);
-  UidScan shared({here.parent}, pool, own_uids());
-  while (!shared.step()) {
-  }
-  CHECK(shared.finding().outcome == ProbeOutcome::failed);  // acme's, here
-  UidScan alone({here.base + "/gone"}, pool, own_uids());
-  while (!alone.step()) {
-  }
-  CHECK(alone.finding().outcome == ProbeOutcome::passed);
 }
