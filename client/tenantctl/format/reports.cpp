@@ -169,21 +169,6 @@ std::string format_duration(std::uint64_t ms) {
   return std::to_string(seconds) + "s";
 }
 
-namespace {
-
-// Nothing until somebody was verified.
-std::string verifications_line(const AdminDaemon& daemon, bool colored) {
-  if (daemon.verifications == 0) return {};
-  std::string line = "isolation: " + std::to_string(daemon.verifications) + " verifications, " +
-                     std::to_string(daemon.verifications_failed) + " failed, " +
-                     std::to_string(daemon.isolation_violations) + " violations, the last one " +
-                     format_utc(daemon.last_verification_ms);
-  const bool bad = daemon.verifications_failed > 0;
-  return (bad ? painted(line, Color::bad, colored) : line) + "\n";
-}
-
-}  // namespace
-
 std::string daemon_text(const AdminDaemon& daemon, bool colored) {
   std::string out =
       "tenantd " + printable(daemon.version) + ", pid " + std::to_string(daemon.pid) + ", up " +

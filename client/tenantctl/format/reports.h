@@ -28,6 +28,8 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] std::string tenants_text(const std::vector<TenantInfo>& tenants, bool colored);
 [[nodiscard]] std::string tenant_detail_text(const TenantInfo& tenant, bool colored);
 [[nodiscard]] std::string posture_text(const AdminPosture& posture, bool colored);
+// A line of daemon_text(); empty until somebody was verified.
+[[nodiscard]] std::string verifications_line(const AdminDaemon& daemon, bool colored);
 [[nodiscard]] std::string verification_text(const AdminVerification& report, bool colored);
 [[nodiscard]] std::string verifications_text(const std::vector<PastVerification>& past);
 [[nodiscard]] std::string log_entry_text(const LogEntry& entry);

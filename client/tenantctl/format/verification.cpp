@@ -14,6 +14,16 @@ Color color_of(const std::string& outcome) {
 
 }  // namespace
 
+std::string verifications_line(const AdminDaemon& daemon, bool colored) {
+  if (daemon.verifications == 0) return {};
+  std::string line = "isolation: " + std::to_string(daemon.verifications) + " verifications, " +
+                     std::to_string(daemon.verifications_failed) + " failed, " +
+                     std::to_string(daemon.isolation_violations) + " violations, the last one " +
+                     format_utc(daemon.last_verification_ms);
+  const bool bad = daemon.verifications_failed > 0;
+  return (bad ? painted(line, Color::bad, colored) : line) + "\n";
+}
+
 std::string verification_text(const AdminVerification& report, bool colored) {
   std::string out = printable(report.tenant) + ", " + printable(report.plan) + ": ";
   if (report.all_passed) {
