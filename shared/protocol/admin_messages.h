@@ -308,13 +308,13 @@ struct AdminDaemon {
   // Of the isolation verifier, since the supervisor's start.
   std::uint64_t verifications = 0;
   std::uint64_t verifications_failed = 0;
-  std::uint64_t isolation_violations = 0;  // probes that failed in them
-  std::int64_t last_verification_ms = 0;   // UTC since the epoch; 0: none yet
-  std::string set_aside_cpus;                  // for platinum tenants: "2-5,8"; empty: none
-  std::string dedicated_cpus;                  // those of them that tenants have
-  std::string cpu_exclusivity;                 // "host" or "tenantd"; empty: none are set aside
-  std::uint64_t set_aside_memory_bytes = 0;    // that may be guaranteed
-  std::uint64_t guaranteed_memory_bytes = 0;   // that is
+  std::uint64_t isolation_violations = 0;     // probes that failed in them
+  std::int64_t last_verification_ms = 0;      // UTC since the epoch; 0: none yet
+  std::string set_aside_cpus;                 // for platinum tenants: "2-5,8"; empty: none
+  std::string dedicated_cpus;                 // those of them that tenants have
+  std::string cpu_exclusivity;                // "host" or "tenantd"; empty: none are set aside
+  std::uint64_t set_aside_memory_bytes = 0;   // that may be guaranteed
+  std::uint64_t guaranteed_memory_bytes = 0;  // that is
 
   template <class Self, class Visitor>
   static void describe(Self& self, Visitor& visit) {

@@ -48,6 +48,7 @@ class ControlProcess {
   // Error: control is not ready, or its queue is full; the socket is closed then.
   [[nodiscard]] Status attach(Attach attach, UniqueFd socket);
   [[nodiscard]] bool runs() const noexcept { return process_ != nullptr; }
+  [[nodiscard]] pid_t pid() const noexcept { return process_ ? process_->pid() : 0; }  // 0: none
   // Workers' lines that control could not take; the supervisor's log has them.
   [[nodiscard]] std::uint64_t lines_dropped() const noexcept { return lines_dropped_; }
 

@@ -84,6 +84,7 @@ Daemon::Daemon(DaemonParts parts)
       alarm_(parts_.loop),
       pool_timer_(parts_.loop),
       allotment_timer_(parts_.loop),
+      affinity_timer_(parts_.loop),
       finish_(parts_.loop) {
   services_.events = &tenants_;
   workforce_.configure(parts_.config);
@@ -167,6 +168,7 @@ Status Daemon::start() {
   prepare_encoders();
   check_pool();
   adopt_survivors();
+  watch_affinity();
   if (Status opened = open_registration(); !opened) return opened;
   control_.start();
   directory_.rescan(false);

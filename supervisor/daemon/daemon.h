@@ -105,6 +105,10 @@ class Daemon final : public TenantHost, public AttachTargets {
   // Some tenant's phase has changed: what nobody needs any more is free for others, soon.
   void check_allotments();
   void release_allotments();
+  // Before Linux 6.2 a change of any cpuset above gives a process all of its CPUs again: looked at
+  // now and then where CPUs are set aside.
+  void watch_affinity();
+  void put_affinity_back();
   [[nodiscard]] std::size_t known_tenants() const;
   [[nodiscard]] std::size_t running_tenants() const;
   [[nodiscard]] DaemonRecord daemon_record() const;
@@ -147,7 +151,9 @@ class Daemon final : public TenantHost, public AttachTargets {
   };
   std::vector<Accusation> accusations_;  // to be brought once the tenants are between two steps
   Timer pool_timer_;
+  static constexpr std::uint64_t affinity_period_ms = 5000;
   Timer allotment_timer_;
+  Timer affinity_timer_;
   Timer finish_;
   bool stopping_ = false;
   bool control_gone_ = false;

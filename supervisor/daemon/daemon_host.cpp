@@ -145,31 +145,6 @@ void Daemon::reconcile_pool() {
   }
 }
 
-void Daemon::check_allotments() {
-  if (stopping_ || parts_.physical.allotted().empty()) return;
-  allotment_timer_.start(0, [this] { release_allotments(); });
-}
-
-// A tenant keeps what it has from one worker to the next. Not while a group is being removed: a
-// partition that is still there has its CPUs.
-void Daemon::release_allotments() {
-  if (stopping_) return;
-  if (!reaper_.idle()) {
-    return allotment_timer_.start(CgroupReaper::retry_ms, [this] { release_allotments(); });
-  }
-  std::vector<TenantId> idle;
-  for (const auto& [id, allotment] : parts_.physical.allotted()) {
-    const Tenant* const tenant = tenants_.find(id);
-    const bool needed =
-        tenant != nullptr && (has_process(tenant->phase) || tenant->phase == Phase::queued ||
-                              tenant->phase == Phase::backoff);
-    if (!needed) idle.push_back(id);
-  }
-  for (const TenantId& id : idle) (void)parts_.physical.release(id);
-  if (idle.empty()) return;
-  for (const TenantId& id : parts_.physical.take_refused()) tenants_.retry_refused(id);
-}
-
 std::vector<TenantId> Daemon::tenants_of(const TenantId& pool_worker,
                                          std::vector<TenantId> tenants) const {
   std::erase_if(tenants, [&](const TenantId& id) {

@@ -13,6 +13,10 @@
 
 namespace tenantd {
 
+// Above every number that a child's descriptors are moved to: out of the way first, then into
+// place.
+inline constexpr int safe_number = 64;
+
 struct ClonedProcess {
   pid_t pid = 0;  // 0 in the child
   UniqueFd pidfd;

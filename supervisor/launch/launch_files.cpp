@@ -10,12 +10,10 @@
 #include "shared/os/sealed_memfd.h"
 #include "shared/os/socket.h"
 #include "supervisor/jail/launch_spec_check.h"
+#include "supervisor/launch/clone_child.h"
 
 namespace tenantd {
 namespace {
-
-// Above every number of the contract.
-constexpr int safe_number = 64;
 
 Result<UniqueFd> open_path(const std::string& path, int flags) {
   UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC));

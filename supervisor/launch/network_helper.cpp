@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::size_t place_count = 6;
 constexpr int program_place = place_count;
-constexpr int safe_number = 64;  // above every place
 static_assert(network_report_fd == 1 && network_plan_fd == 3 && network_worker_fd == 4 &&
               network_barrier_fd == 5);
 

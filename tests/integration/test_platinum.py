@@ -146,6 +146,21 @@ class DedicatedCpus(DaemonTest):
         daemon.wait_state("acme", "running")
         self.check_everybody(daemon, again["pid"])
 
+    def test_an_affinity_that_the_host_forgot_is_put_back(self):
+        daemon = self.host([("acme", platinum("acme"))])
+        daemon.write_tenant("globex")
+        for name in ("acme", "globex"):
+            daemon.wait_state(name, "running")
+        owner = daemon.tenant("acme")["pid"]
+        everybody = {daemon.process.pid, *children_of(daemon.process.pid)}
+        for pid in everybody:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                os.sched_setaffinity(int(task), ALLOWED)
+        shared = frozenset(ALLOWED) - {OWN}
+        wait_until(lambda: all(allowed_of(pid) == {frozenset({OWN}) if pid == owner else shared}
+                               for pid in everybody), "everybody's affinity", timeout_s=30)
+        self.assertIn("another program has changed this host's cpusets", daemon.log())
+
     def test_survivors_go_off_cpus_that_are_set_aside_later(self):
         daemon = self.host([("other", 'start = "eager"\n' + tenant_toml("other"))], config="")
         pid = daemon.wait_state("other", "running")["pid"]

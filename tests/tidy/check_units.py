@@ -29,7 +29,8 @@ def verify(directory, analyze):
     with tempfile.TemporaryDirectory() as folder:
         for name in NEEDED:
             lines = (directory / name).read_text(encoding="utf-8").splitlines()
-            lines = ["ExecStart=/bin/true" if line.startswith("ExecStart=") else line for line in lines]
+            lines = [line.split("=", 1)[0] + "=/bin/true" if line.startswith(("ExecStart=", "ExecStopPost=")) else line
+                     for line in lines]
             (pathlib.Path(folder) / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
         done = subprocess.run([analyze, "verify", "--man=no", *(f"{folder}/{name}" for name in NEEDED)],
                               capture_output=True, text=True, check=False)

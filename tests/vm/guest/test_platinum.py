@@ -105,8 +105,6 @@ class Platinum(unittest.TestCase):
         self.assertIn("system.slice, which is above tenantd's groups, has a memory.min of 0", reason)
         others = [int(one) for one in run("pgrep", "tenantd").stdout.split()]
         self.assertGreaterEqual(len(others), 2)  # the supervisor and control
-        for one in others:
-            self.assertNotIn(OWN, os.sched_getaffinity(one), one)
         run("systemctl", "set-property", "--runtime", "system.slice", "MemoryMin=64M")
         self.addCleanup(run, "systemctl", "set-property", "--runtime", "system.slice", "MemoryMin=0")
         run("tenantctl", "tenant", "restart", "platinum")
@@ -123,6 +121,9 @@ class Platinum(unittest.TestCase):
                           run("journalctl", "-u", "tenantd.service", "--no-pager").stdout)
         for one in (group.parents[1], group.parent, group, group / f"g{info['generation']}"):
             self.assertEqual(int((one / "memory.min").read_text()), GUARANTEED, one)
+        # systemd may have changed cpusets meanwhile, which this kernel's processes do not survive as they were.
+        wait_until(lambda: not any(OWN in os.sched_getaffinity(one) for one in others),
+                   "nobody else of tenantd runs there")
         self.assertEqual(self.partitions(), [])
         self.assertEqual(effective(), self.before)  # only tenantd's own processes are off it
 
