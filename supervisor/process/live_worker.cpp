@@ -14,7 +14,7 @@ namespace tenantd {
 namespace {
 
 // What tenantd-network said before it closed the barrier: it is in the pipe when the worker ends.
-std::string last_words(int pipe) {
+std::string network_reason(int pipe) {
   std::string text(512, '\0');
   const ssize_t got = pipe < 0 ? 0 : ::read(pipe, text.data(), text.size());
   text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
@@ -153,7 +153,7 @@ void LiveWorker::on_died(DeathCause cause) {
   };
   std::string detail;
   if (ended_with(ExitCode::confinement)) detail = failure_;
-  if (ended_with(ExitCode::barrier_closed)) detail = last_words(network_report_.get());
+  if (ended_with(ExitCode::barrier_closed)) detail = network_reason(network_report_.get());
   const TenantId tenant = record_.tenant;
   services_.events->on_died(tenant, record_.generation, cause, detail);  // destroys this
 }

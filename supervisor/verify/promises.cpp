@@ -10,7 +10,7 @@ using enum Layer;
 constexpr auto database = IsolationCheck::database;
 constexpr auto cache = IsolationCheck::cache;
 constexpr auto network = IsolationCheck::network;
-constexpr auto process = IsolationCheck::process;
+constexpr auto processes = IsolationCheck::process;
 constexpr auto resource = IsolationCheck::resource;
 
 constexpr LayerSet by(std::initializer_list<Layer> list) {
@@ -114,36 +114,36 @@ constexpr std::array table = {
     tried("network.path_socket", network, ProbeAttempt::path_socket, {mount_namespace},
           "connects to the clients' socket of this host by its path"),
 
-    live("process.user_namespace", process, {"ns_user", "uid_map", "gid_map", "setgroups"},
+    live("process.user_namespace", processes, {"ns_user", "uid_map", "gid_map", "setgroups"},
          {user_namespace}, "uid 0 inside is the tenant's uid outside"),
-    live("process.pid_namespace", process, {"ns_pid"}, {pid_namespace},
+    live("process.pid_namespace", processes, {"ns_pid"}, {pid_namespace},
          "no other process exists for it"),
-    live("process.uts_namespace", process, {"ns_uts"}, {uts_namespace}, "a host name of its own"),
-    live("process.cgroup_namespace", process, {"ns_cgroup"}, {cgroup_namespace},
+    live("process.uts_namespace", processes, {"ns_uts"}, {uts_namespace}, "a host name of its own"),
+    live("process.cgroup_namespace", processes, {"ns_cgroup"}, {cgroup_namespace},
          "sees its own control group as the root"),
-    live("process.own_uid", process, {"uid", "gid", "groups"}, {own_uid},
+    live("process.own_uid", processes, {"uid", "gid", "groups"}, {own_uid},
          "the tenant's uid and gid, no supplementary group"),
-    live("process.capabilities", process, {"cap_"}, {capabilities}, "no capability in any set"),
-    live("process.no_new_privs", process, {"no_new_privs"}, {no_new_privs},
+    live("process.capabilities", processes, {"cap_"}, {capabilities}, "no capability in any set"),
+    live("process.no_new_privs", processes, {"no_new_privs"}, {no_new_privs},
          "gains nothing by executing"),
-    live("process.system_call_filter", process, {"seccomp"}, {seccomp},
+    live("process.system_call_filter", processes, {"seccomp"}, {seccomp},
          "both filters, on every thread"),
-    live("process.surroundings", process, {}, {},
+    live("process.surroundings", processes, {}, {},
          "no terminal, no tracer, no foreign descriptor, not dumpable"),
-    file("process.run_record", process, FileProbe::run_record, {},
+    file("process.run_record", processes, FileProbe::run_record, {},
          "the record that decides about adoption is the supervisor's alone and names this worker"),
-    tried("process.signal", process, ProbeAttempt::signal, {pid_namespace, own_uid},
+    tried("process.signal", processes, ProbeAttempt::signal, {pid_namespace, own_uid},
           "signals another process"),
-    tried("process.trace", process, ProbeAttempt::trace, {pid_namespace, own_uid, seccomp},
+    tried("process.trace", processes, ProbeAttempt::trace, {pid_namespace, own_uid, seccomp},
           "attaches to another process as a debugger"),
-    tried("process.proc", process, ProbeAttempt::proc, {mount_namespace, landlock},
+    tried("process.proc", processes, ProbeAttempt::proc, {mount_namespace, landlock},
           "opens another process's directory below /proc"),
-    tried("process.fork", process, ProbeAttempt::fork, {seccomp}, "makes a process"),
-    tried("process.new_namespace", process, ProbeAttempt::new_namespace, {seccomp},
+    tried("process.fork", processes, ProbeAttempt::fork, {seccomp}, "makes a process"),
+    tried("process.new_namespace", processes, ProbeAttempt::new_namespace, {seccomp},
           "makes a user namespace"),
-    tried("process.execute", process, ProbeAttempt::execute, {seccomp},
+    tried("process.execute", processes, ProbeAttempt::execute, {seccomp},
           "executes a program from memory"),
-    tried("process.system_call", process, ProbeAttempt::system_call, {seccomp},
+    tried("process.system_call", processes, ProbeAttempt::system_call, {seccomp},
           "makes a system call that no worker needs"),
 
     live("resource.limits", resource, {"limit_"}, {rlimits}, "nine resource limits"),

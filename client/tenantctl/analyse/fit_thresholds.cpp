@@ -7,8 +7,8 @@
 namespace tenantd {
 namespace {
 
-constexpr std::size_t steps = 100;  // thresholds 0, 0.01, … 1
-constexpr double surely = 2.0;      // standard deviations: many routes are tried
+constexpr std::size_t steps = 100;     // thresholds 0, 0.01, … 1
+constexpr double surely_better = 2.0;  // standard deviations: many routes are tried
 constexpr std::size_t min_questions = 8;
 
 float threshold_of(std::size_t step) noexcept {
@@ -133,10 +133,10 @@ FitPlan with_route_thresholds(const QuestionViews& questions, const FitUtility& 
     }
     FitPlan without = plan;
     without.route_thresholds[route].reset();
-    if (compare(own, utility, without, plan).deviations() > surely) plan = without;
+    if (compare(own, utility, without, plan).deviations() > surely_better) plan = without;
     FitPlan with = plan;
     with.route_thresholds[route] = best_threshold(curve.worth());
-    if (compare(own, utility, with, plan).deviations() > surely) plan = std::move(with);
+    if (compare(own, utility, with, plan).deviations() > surely_better) plan = std::move(with);
   }
   return plan;
 }

@@ -13,7 +13,7 @@ constexpr std::size_t max_rule_bytes = 1024;
 constexpr std::array<std::string_view, 6> aggregation_codes{
     "", "max", "mean", "top_k_mean", "centroid", "prototype_mix"};
 
-Status bad_field(std::string field, std::string message) {
+Status bad_rule(std::string field, std::string message) {
   Error error;
   error.code = ErrorCode::invalid_argument;
   error.field = std::move(field);
@@ -33,16 +33,16 @@ Status read_rule(const Json& value, const std::string& field, RuleMessage rule,
     }
   }
   if (!text->is_string()) {
-    return bad_field(field, rule.mode == RuleModeCode::signal
-                                ? "must be a string"
-                                : R"(must be a string, {"keyword": "…"} or {"pattern": "…"})");
+    return bad_rule(field, rule.mode == RuleModeCode::signal
+                               ? "must be a string"
+                               : R"(must be a string, {"keyword": "…"} or {"pattern": "…"})");
   }
   rule.text = text->get<std::string>();
   if (rule.text.size() > max_rule_bytes) {
-    return bad_field(field, "is longer than " + std::to_string(max_rule_bytes) + " bytes");
+    return bad_rule(field, "is longer than " + std::to_string(max_rule_bytes) + " bytes");
   }
   if (out.size() == max_rules) {
-    return bad_field(field, "is one rule more than " + std::to_string(max_rules));
+    return bad_rule(field, "is one rule more than " + std::to_string(max_rules));
   }
   out.push_back(std::move(rule));
   return {};
@@ -52,7 +52,7 @@ Status read_list(const Json& object, const char* key, RuleMessage rule,
                  std::vector<RuleMessage>& out) {
   const auto found = object.find(key);
   if (found == object.end()) return {};
-  if (!found->is_array()) return bad_field(key, "must be an array");
+  if (!found->is_array()) return bad_rule(key, "must be an array");
   for (std::size_t i = 0; i < found->size(); ++i) {
     const std::string field = std::string(key) + "[" + std::to_string(i) + "]";
     if (Status read = read_rule((*found)[i], field, rule, out); !read) return read;
@@ -65,7 +65,7 @@ Status read_priority(const Json& object, RouteMessage& route) {
   if (found == object.end()) return {};
   const std::int64_t value = found->is_number_integer() ? found->get<std::int64_t>() : INT64_MIN;
   if (value < INT32_MIN || value > INT32_MAX) {
-    return bad_field("priority", "must be a whole number of 32 bits");
+    return bad_rule("priority", "must be a whole number of 32 bits");
   }
   route.priority = static_cast<std::int32_t>(value);
   return {};
@@ -77,7 +77,7 @@ Status read_aggregation(const Json& object, RouteMessage& route) {
   const auto code =
       found->is_string() ? aggregation_code(found->get_ref<const std::string&>()) : std::nullopt;
   if (!code) {
-    return bad_field("aggregation", "must be max, mean, top_k_mean, centroid or prototype_mix");
+    return bad_rule("aggregation", "must be max, mean, top_k_mean, centroid or prototype_mix");
   }
   route.aggregation = *code;
   return {};
