@@ -120,7 +120,8 @@ def with_active(daemon, count, active):
 
 
 def measure(count, rounds, active):
-    daemon = Daemon(config="[log]\nlevel = \"info\"\n[pool]\nworkers = 2\n"
+    # A worker takes as many attachments as fit a quarter of its memory: rings of a thousand take 2 GiB.
+    daemon = Daemon(config="[log]\nlevel = \"info\"\n[pool]\nworkers = 2\nmemory_max = \"4G\"\n"
                            "[hello]\nmax_per_second = 100000\nmax_per_second_per_uid = 100000\n")
     try:
         write_files(daemon, count)
