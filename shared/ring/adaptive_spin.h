@@ -33,6 +33,9 @@ class AdaptiveSpin {
   std::uint64_t gap_ns_ = 0;
 };
 
+// Gives the CPU to whoever else is ready to run on it (sched_yield(2)).
+void yield_cpu() noexcept;
+
 // Beside a peer on the same CPU that runs as soon as this side does not: whoever yields is neither
 // taken off the run queues nor put back and woken, which is most of what a round trip costs there,
 // and all the more where a side's queue is that of a nested control group.
@@ -46,6 +49,17 @@ class AdaptiveYield {
   [[nodiscard]] bool should_yield(std::uint32_t own_cpu, std::uint32_t peer_cpu) const noexcept {
     return own_cpu == peer_cpu && skip_ == 0;
   }
+  // Yields until there is something to do, at most `tries` times; whether there was.
+  template <class Readable>
+  [[nodiscard]] bool until(Readable readable) noexcept {
+    bool found = false;
+    for (int i = 0; i < tries && !found; ++i) {
+      yield_cpu();
+      found = readable();
+    }
+    record(found);
+    return found;
+  }
   // A wait that did not yield.
   void skip() noexcept { skip_ -= skip_ > 0 ? 1 : 0; }
   // Whether there was something to do after at most `tries` yields.
@@ -58,9 +72,6 @@ class AdaptiveYield {
   unsigned vain_ = 0;  // in a row
   unsigned skip_ = 0;  // so many waits do without
 };
-
-// Gives the CPU to whoever else is ready to run on it (sched_yield(2)).
-void yield_cpu() noexcept;
 
 // The CPU the caller runs on (sched_getcpu: a read of the rseq area, no system call).
 [[nodiscard]] std::uint32_t current_cpu() noexcept;

@@ -61,22 +61,12 @@ bool ClientRing::spin_until(std::uint64_t until_ns, std::uint64_t& now_ns) noexc
   }
 }
 
-bool ClientRing::yield_until_readable() noexcept {
-  bool found = false;
-  for (int i = 0; i < AdaptiveYield::tries && !found; ++i) {
-    yield_cpu();
-    found = endpoint_.readable();
-  }
-  yield_.record(found);
-  return found;
-}
-
 void ClientRing::wait(std::uint64_t until_ns, bool for_space) noexcept {
   if (endpoint_.readable()) return spin_.record_gap(0);
   const std::uint32_t cpu = current_cpu();
   endpoint_.publish_own_cpu(cpu);
   if (spinning_ && yield_.should_yield(cpu, endpoint_.peer_cpu())) {
-    if (yield_until_readable()) return;
+    if (yield_.until([this] { return endpoint_.readable(); })) return;
   } else {
     yield_.skip();
   }

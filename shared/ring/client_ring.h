@@ -53,7 +53,6 @@ class ClientRing {
  private:
   ClientRing(RingMemory own, PeerRingMemory peer, UniqueFd doorbell) noexcept;
   [[nodiscard]] bool spin_until(std::uint64_t until_ns, std::uint64_t& now_ns) noexcept;
-  [[nodiscard]] bool yield_until_readable() noexcept;
   void ring_worker() noexcept;
 
   RingMemory own_;

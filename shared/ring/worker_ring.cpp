@@ -76,13 +76,7 @@ bool WorkerRing::yield_for_frames() noexcept {
     return false;
   }
   endpoint_.publish_own_cpu(cpu);
-  bool found = false;
-  for (int i = 0; i < AdaptiveYield::tries && !found; ++i) {
-    yield_cpu();
-    found = endpoint_.readable();
-  }
-  yield_.record(found);
-  return found;
+  return yield_.until([this] { return endpoint_.readable(); });
 }
 
 bool WorkerRing::spin_for_frames(std::uint64_t& now_ns) noexcept {
