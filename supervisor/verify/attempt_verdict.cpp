@@ -78,6 +78,10 @@ Finding judge_memory(const ProbeRow& row, const ProbeEnd& end) {
   return failed("inconclusive: " + end.cause.describe());
 }
 
+// What a CPU was given of earlier periods stays its own: a slice of 5 ms each, of the CPU that it
+// ran on before and of the one that it runs on (Documentation/scheduler/sched-bwc.rst).
+constexpr std::uint64_t unspent_us = 10'000;
+
 // The word of the control group's counters, not the probe's. Periods are counted only where there
 // is a quota. On a host that is too busy to give it as much, nothing is shown.
 Finding judge_cpu(const ProbeRow& row, const ProbeEnd& end) {
@@ -86,11 +90,15 @@ Finding judge_cpu(const ProbeRow& row, const ProbeEnd& end) {
     return passed("held back in " + std::to_string(end.usage.throttled_periods) + " periods of " +
                   std::to_string(end.usage.periods));
   }
-  const std::uint64_t allowed_us = (end.usage.periods + 1) * end.cpu_quota_us;
+  const std::uint64_t allowed_us = (end.usage.periods + 1) * end.cpu_quota_us + unspent_us;
   if (end.usage.periods > 0 && end.usage.cpu_us <= allowed_us) {
     return {ProbeOutcome::not_applicable, "the host is too busy to let it reach its quota"};
   }
-  return breach(row, "it was not held back", end.missing);
+  return breach(row,
+                "it was not held back: " + std::to_string(end.usage.cpu_us) + " us in " +
+                    std::to_string(end.usage.periods) + " periods of " +
+                    std::to_string(end.cpu_quota_us) + " us",
+                end.missing);
 }
 
 bool take_row(const RowResult& row, std::uint64_t generation, ProbeEnd& end) {

@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint64_t memory_bound_bytes = 32ULL << 20U;
 // Below what a busy host leaves to one more: else it would be the others that hold it back.
 constexpr std::uint32_t cpu_bound_millicores = 50;
-constexpr std::uint64_t burn_us = 20'000;  // some 400 ms of the clock at the bound
+constexpr std::uint64_t burn_us = 30'000;  // some 600 ms of the clock at the bound
 constexpr std::uint32_t threads_bound = 32;
 constexpr std::uint64_t beyond = 8;  // how many more than may be
 

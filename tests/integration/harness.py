@@ -36,6 +36,9 @@ HELLO_MAGIC = 0x68444E54
 FRAME = struct.Struct("<IHHQQ")
 IS_ROOT = os.geteuid() == 0
 INSTANCES = itertools.count()
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
+# Below it the tests may make groups, where systemd hands groups out (cgroup v2); empty: anywhere.
+CGROUP_PARENT = os.environ.get("TENANTD_CGROUP_PARENT", "")
 
 
 def build_directory():
@@ -123,7 +126,7 @@ class Daemon:
         # Nobody shares a control group: another instance would take these workers for stale ones.
         # Nor does a verification of a new tenant run beside a test that is not about it.
         verify = "" if "[verify]" in config else "[verify]\non_start = false\n"
-        self.config_file.write_text(f'{config}\n{verify}[cgroup]\nname = "{self.cgroup}"\n')
+        self.config_file.write_text(f'{config}\n{verify}[cgroup]\nname = "{self.cgroup}"\n{self.delegated_root()}')
         os.chmod(self.config_file, 0o644)
         self.flags = list(flags)
         self.process = None
@@ -260,18 +263,31 @@ class Daemon:
             for group in groups:
                 with contextlib.suppress(OSError):
                     group.rmdir()
+            self.give_back_root()
         if leftovers:
             raise AssertionError(f"left behind: {leftovers}")
         if groups and self.process is not None and self.process.returncode != -signal.SIGKILL:
             raise AssertionError(f"control groups left behind: {groups}")
 
+    def delegated_root(self):
+        """On a host of cgroup v2 alone: a group of its own below the one that was delegated to the tests."""
+        if not CGROUP_PARENT:
+            return ""
+        root = CGROUPS / CGROUP_PARENT / self.cgroup
+        root.mkdir()
+        return f'root = "{root}"\n'
+
+    def give_back_root(self):
+        if CGROUP_PARENT:
+            (CGROUPS / CGROUP_PARENT / self.cgroup).rmdir()
+
     def control_groups(self):
         """This instance's control groups, children first. Only a killed supervisor may leave any."""
         found = []
-        for hierarchy in pathlib.Path("/sys/fs/cgroup").glob("*/"):
+        for hierarchy in [CGROUPS / CGROUP_PARENT] if CGROUP_PARENT else CGROUPS.glob("*/"):
             for folder, _, _ in os.walk(hierarchy / self.cgroup, topdown=False):
                 found.append(pathlib.Path(folder))
-        return found
+        return found[:-1] if CGROUP_PARENT else found  # the last is ours
 
 
 def is_worker(pid):

@@ -9,7 +9,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 RESULTS = pathlib.Path("/run/vm-results.jsonl")
 # The packages first: they install what the others copy. The longest last: where the machine is slow, the others are
 # known by then.
-FILES = ("test_debs", "test_units", "test_platinum", "test_unprivileged", "test_programs", "test_isolation")
+FILES = ("test_debs", "test_units", "test_platinum", "test_daemons", "test_unprivileged", "test_programs",
+         "test_isolation")
 # Of one file; the machine has a time of its own.
 TIMEOUT_S = "400"
 

@@ -116,9 +116,10 @@ TEST_CASE("memory and CPU are judged by the control group's counters") {
   CHECK(outcome(ProbeAttempt::cpu, end) == ProbeOutcome::failed);
   end.cpu_quota_us = 5'000;
   end.usage.periods = 3;
-  end.usage.cpu_us = 20'001;
+  end.usage.cpu_us = 30'001;
   CHECK(outcome(ProbeAttempt::cpu, end) == ProbeOutcome::failed);
-  end.usage.cpu_us = 20'000;  // four periods' worth: others have had the CPU
+  // Four periods' worth and what two CPUs had left of earlier ones: others have had the CPU.
+  end.usage.cpu_us = 30'000;
   CHECK(outcome(ProbeAttempt::cpu, end) == ProbeOutcome::not_applicable);
   end.usage.throttled_periods = 1;
   CHECK(outcome(ProbeAttempt::cpu, end) == ProbeOutcome::passed);
