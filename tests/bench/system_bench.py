@@ -170,6 +170,10 @@ def bench_reload(runs):
         daemon.close()
 
 
+# Two seconds after its start a worker looks once for records that are past their retention.
+SETTLE_S = 5
+
+
 def bench_many(tenants, idle_seconds):
     daemon = Daemon(config=f"start_concurrency = 8\nmax_workers = {tenants + 10}\n")
     try:
@@ -185,6 +189,7 @@ def bench_many(tenants, idle_seconds):
         everybody = [daemon.process.pid, *workers, *(set(children_of(daemon.process.pid)) - set(workers))]
         pss = [smaps_kib(pid, "Pss") for pid in workers]
         supervisor_pss = smaps_kib(daemon.process.pid, "Pss")
+        time.sleep(SETTLE_S)
         before = {pid: cpu_ms(pid) for pid in everybody}
         time.sleep(idle_seconds)
         idle = sum(cpu_ms(pid) - before[pid] for pid in everybody)
