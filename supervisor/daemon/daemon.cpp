@@ -62,6 +62,7 @@ Daemon::Daemon(DaemonParts parts)
                 tell(EventType::config_applied, {}, 0, 0,
                      "and " + std::to_string(files) + " more files of standard tenants");
               }),
+      members_(parts_.config.state_dir),
       broker_(parts_.loop, *this, operators_of(parts_), counters_),
       reception_(parts_.loop, parts_.config.hello, parts_.config.hello_timeout_ms, counters_,
                  [this](UniqueFd connection, const CheckedHello& hello, const PeerIdentity& peer) {
@@ -79,7 +80,7 @@ Daemon::Daemon(DaemonParts parts)
              [this](bool problem, const std::string& message, std::string_view tenant) {
                on_hook(problem, message, tenant);
              }),
-      directory_(parts_.loop, parts_.config, parts_.accounts, tenants_, pooled_,
+      directory_(parts_.loop, parts_.config, parts_.accounts, tenants_, pooled_, members_,
                  directory_callbacks()),
       alarm_(parts_.loop),
       pool_timer_(parts_.loop),
@@ -117,7 +118,10 @@ CommandTargets Daemon::command_targets() {
           pool_workers_,
           [this] { return daemon_record(); },
           [this] { reload(); },
-          [this] { return directory_.confirm_removal(); },
+          [this] {
+            release_unknown(true);
+            return directory_.confirm_removal();
+          },
           [this](const Tenant& tenant) { return posture_of(tenant); },
           [this] { return !parts_.launcher.host().privileged; },
           [this](const TenantId& tenant, CheckMask checks, CommandTargets::OnVerified answer) {
@@ -244,6 +248,7 @@ void Daemon::on_first_scan() {
     return stop();
   }
   run_missed_hooks();
+  release_unknown(false);
   parts_.log.info("ready: " + std::to_string(known_tenants()) + " tenants");
   notify_service_manager("READY=1");
 }

@@ -88,6 +88,8 @@ class Daemon final : public TenantHost, public AttachTargets {
   // Those whose shard the pooled worker is to have, of `tenants`.
   [[nodiscard]] std::vector<TenantId> tenants_of(const TenantId& pool_worker,
                                                  std::vector<TenantId> tenants) const;
+  // Standard tenants whose file went while no supervisor looked: the survivor lets go of them.
+  void release_unknown(bool confirmed);
   void adopt_survivors();
   [[nodiscard]] std::uint64_t last_control_generation() const;
   [[nodiscard]] Status open_registration();
@@ -126,6 +128,7 @@ class Daemon final : public TenantHost, public AttachTargets {
   Tenants tenants_;
   PoolWorkers pool_workers_;
   PooledTenants pooled_;
+  PoolMembers members_;
   HelloCounters counters_;
   Broker broker_;
   HelloReception reception_;
@@ -150,6 +153,7 @@ class Daemon final : public TenantHost, public AttachTargets {
     std::string how;
   };
   std::vector<Accusation> accusations_;  // to be brought once the tenants are between two steps
+  std::vector<TenantId> adopted_pool_workers_;  // that may serve tenants whose file has gone
   Timer pool_timer_;
   static constexpr std::uint64_t affinity_period_ms = 5000;
   Timer allotment_timer_;

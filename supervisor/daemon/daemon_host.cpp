@@ -145,6 +145,29 @@ void Daemon::reconcile_pool() {
   }
 }
 
+void Daemon::release_unknown(bool confirmed) {
+  if (adopted_pool_workers_.empty()) return;
+  std::vector<TenantId> gone = members_.all();
+  std::erase_if(gone, [this](const TenantId& id) { return pooled_.find(id) != nullptr; });
+  const std::size_t total = pooled_.all().size() + gone.size();
+  if (!confirmed && parts_.config.removal_confirmation.needed(gone.size(), total)) {
+    return tell(EventType::removal_held, {}, 0, 0,
+                std::to_string(gone.size()) +
+                    " files of standard tenants went while no supervisor ran: their clients go on "
+                    "until `tenantctl reload --confirm-removal`");
+  }
+  for (const TenantId& pool_worker : std::exchange(adopted_pool_workers_, {})) {
+    const Tenant* const entry = tenants_.find(pool_worker);
+    if (entry == nullptr || !entry->worker) continue;
+    for (const TenantId& id : gone) {
+      if (!entry->worker->shards().has(pool_workers_.shard_of_tenant(id))) continue;
+      entry->worker->release_tenant(id, DrainReason::removed);
+      tell(EventType::tenant_removed, id.view(), 0, 0, "while no supervisor ran; its data stays");
+      members_.remove(id);
+    }
+  }
+}
+
 std::vector<TenantId> Daemon::tenants_of(const TenantId& pool_worker,
                                          std::vector<TenantId> tenants) const {
   std::erase_if(tenants, [&](const TenantId& id) {
@@ -191,6 +214,10 @@ Status Daemon::hand_to_worker(const TenantId& tenant, Attach attach, UniqueFd so
     return fail(ErrorCode::unavailable, "the worker does not run");
   }
   if (pooled != nullptr) {
+    if (!pooled->used) {
+      if (const Status noted = members_.add(tenant); !noted) return noted;
+      pooled_.note_use(tenant);
+    }
     return found->worker->attach_tenant(pooled->settings, attach, std::move(socket));
   }
   return found->worker->attach(attach, std::move(socket));
@@ -232,6 +259,10 @@ bool Daemon::register_worker(const PeerCredentials& peer, const WorkerHello& hel
     return false;
   }
   tenants_.on_registered(*id, hello.header.generation);
+  if (is_reserved_id(id->view())) {
+    adopted_pool_workers_.push_back(*id);
+    if (clients_) release_unknown(false);
+  }
   return true;
 }
 

@@ -35,11 +35,13 @@ std::unordered_set<std::string> names_in(const std::string& directory) {
 
 TenantDirectory::TenantDirectory(Loop& loop, const DaemonConfig& config,
                                  const AccountResolver& accounts, Tenants& tenants,
-                                 PooledTenants& pooled, TenantDirectoryCallbacks callbacks)
+                                 PooledTenants& pooled, const PoolMembers& members,
+                                 TenantDirectoryCallbacks callbacks)
     : config_(config),
       accounts_(accounts),
       tenants_(tenants),
       pooled_(pooled),
+      members_(members),
       callbacks_(std::move(callbacks)),
       watch_(loop, config.tenants_dir,
              {.is_wanted = [](std::string_view name) { return is_tenant_file_name(name); },
@@ -93,7 +95,7 @@ void TenantDirectory::read_file(const std::string& name) {
 void TenantDirectory::apply(const TenantId& id, TenantConfig config) {
   const bool is_pooled = pooled_.find(id) != nullptr;
   if (config.plan != Plan::standard) {
-    if (is_pooled) {
+    if (is_pooled || (members_.has(id) && !has_own_data(id))) {
       return reject(id, "plan: a standard tenant cannot become \"" +
                             std::string(plan_name(config.plan)) +
                             "\" in this version: its data is in the pool");
@@ -172,6 +174,7 @@ void TenantDirectory::remove_all(const std::set<TenantId>& tenants) {
   for (const TenantId& id : tenants) {
     if (is_reserved_id(id.view())) continue;
     pooled_.remove_file(id);
+    members_.remove(id);
     tenants_.remove_file(id);
   }
 }

@@ -14,6 +14,7 @@
 
 #include "supervisor/config/daemon_config.h"
 #include "supervisor/config/tenant_config.h"
+#include "supervisor/pool/pool_members.h"
 #include "supervisor/pool/pooled_tenants.h"
 #include "supervisor/tenant/tenants.h"
 #include "supervisor/watch/directory_watch.h"
@@ -34,7 +35,8 @@ class TenantDirectory {
   static constexpr std::uint64_t removal_window_ms = 2000;
 
   TenantDirectory(Loop& loop, const DaemonConfig& config, const AccountResolver& accounts,
-                  Tenants& tenants, PooledTenants& pooled, TenantDirectoryCallbacks callbacks);
+                  Tenants& tenants, PooledTenants& pooled, const PoolMembers& members,
+                  TenantDirectoryCallbacks callbacks);
 
   // Reads the directory; `all`: unchanged files, too (ceilings may have changed).
   void rescan(bool all);
@@ -63,6 +65,7 @@ class TenantDirectory {
   const AccountResolver& accounts_;
   Tenants& tenants_;
   PooledTenants& pooled_;
+  const PoolMembers& members_;
   TenantDirectoryCallbacks callbacks_;
   std::string problem_;
   UniqueFd directory_;                    // checked; kept for one batch

@@ -74,6 +74,7 @@ void PooledTenants::apply_file(const TenantId& id, const TenantConfig& config) {
 
 void PooledTenants::change(const TenantId& id, PooledTenant& tenant, PooledTenant now) {
   now.settings.suspect = tenant.settings.suspect;
+  now.used = tenant.used;
   now.deaths = tenant.deaths;
   now.accused_ms = tenant.accused_ms;
   now.accusation = tenant.accusation;
@@ -166,6 +167,11 @@ std::string PooledTenants::quarantine_reason(const PooledTenant& tenant) {
   return tenant.accusation +
          ", and not the first time: no attachment is taken until `tenantctl "
          "tenant restart`";
+}
+
+void PooledTenants::note_use(const TenantId& id) {
+  const auto found = tenants_.find(id);
+  if (found != tenants_.end()) found->second.used = true;
 }
 
 void PooledTenants::settle() {

@@ -21,6 +21,7 @@ struct PooledTenant {
   std::string not_enforced;  // comma-separated keys
   std::string config_error;  // of the newest file, if it is broken
   bool eager = false;
+  bool used = false;  // since this supervisor began
   // Pooled workers that died while they ran this tenant's request, within suspicion_ms of each
   // other; by the last one's word.
   std::uint32_t deaths = 0;
@@ -55,6 +56,8 @@ class PooledTenants {
   // The end of a batch of files; of the first one all are known.
   void settle();
 
+  // It was handed to a worker.
+  void note_use(const TenantId& id);
   // Those whose worker runs.
   [[nodiscard]] std::size_t served() const;
   [[nodiscard]] const PooledTenant* find(const TenantId& id) const;

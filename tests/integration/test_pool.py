@@ -3,6 +3,7 @@
 import unittest
 
 from harness import SAMPLE_ROUTES, DaemonTest, process_alive, wait_until
+from test_survival import Load
 
 STANDARD = """\
 plan = "standard"
@@ -137,6 +138,40 @@ class PoolTest(DaemonTest):
             wait_until(lambda: "plan" in daemon.tenant("acme").get("config_error", ""),
                        "the plan is refused")
         self.assertEqual(daemon.tenant("acme")["state"], "refused")
+
+    def test_a_standard_tenants_data_is_not_left_behind_over_a_restart(self):
+        daemon = self.pool(1, ["acme", "never-used"])
+        daemon.add_routes("acme", SAMPLE_ROUTES)
+        daemon.stop()
+        for tenant in ("acme", "never-used"):
+            daemon.write_tenant(tenant, standard().replace('"standard"', '"premium"'))
+        daemon.start()
+        wait_until(lambda: "its data is in the pool" in daemon.tenant("acme").get("config_error", ""),
+                   "the plan is refused")
+        daemon.wait_state("never-used", "running")
+        self.assertFalse((daemon.state_dir / "tenants/acme").exists())
+        daemon.write_tenant("acme", standard())
+        wait_until(lambda: daemon.tenant("acme").get("state") == "running", "it is what it was")
+        self.assertEqual(self.answer(daemon, "acme"), "billing")
+
+    def test_who_is_removed_while_no_supervisor_runs_is_let_go_of_by_the_next_one(self):
+        daemon = self.pool(1, ["acme", "globex"])
+        for tenant in ("acme", "globex"):
+            daemon.add_routes(tenant, SAMPLE_ROUTES)
+        clients = {tenant: Load(daemon, tenant, "ring") for tenant in ("acme", "globex")}
+        worker = daemon.tenant("tenantd-pool-0")["pid"]
+        daemon.kill()
+        (daemon.tenants_dir / "acme.toml").unlink()
+        daemon.start()
+        wait_until(lambda: "while no supervisor ran" in daemon.log(), "the removal is told")
+        # It has had no answer for a while, and gets none; the other never notices.
+        wait_until(lambda: daemon.tenant("tenantd-pool-0")["attachments"] == 1, "one attachment is left")
+        self.assertEqual(daemon.tenant("tenantd-pool-0")["pid"], worker)
+        self.assertGreater(clients["acme"].finish()["errors"], 0)
+        self.assertEqual(clients["globex"].finish()["errors"], 0)
+        daemon.write_tenant("acme", standard())
+        wait_until(lambda: daemon.tenant("acme").get("state") == "running", "it is back")
+        self.assertEqual(self.answer(daemon, "acme"), "billing")
 
     def test_without_workers_no_standard_tenant_runs(self):
         daemon = self.pool(0, ["acme"])
