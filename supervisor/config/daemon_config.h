@@ -88,7 +88,7 @@ struct HelloConfig {
 
 // The isolation verifier.
 struct VerifyConfig {
-  bool on_start = true;           // of a tenant's very first worker
+  bool on_start = true;           // of a tenant that is new
   std::uint64_t interval_ms = 0;  // between rounds over all tenants; 0: none
   std::string on_violation;       // a program; empty: none
 };

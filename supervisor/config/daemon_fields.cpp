@@ -186,7 +186,7 @@ void add_host(Rows& rows) {
         .doc = "Connections at once that have not said hello."}),
     TENANTD_AT(verify.on_start)({.section = "verify", .key = "on_start", .type = boolean,
         .fallback = "true", .applies = reload,
-        .doc = "Verify a tenant's isolation when its very first worker is ready."}),
+        .doc = "Verify a tenant's isolation when it is new and its worker is ready."}),
     TENANTD_AT(verify.interval_ms)({.section = "verify", .key = "interval", .type = duration,
         .min = 0, .max = 31 * 24 * hour_ms, .fallback = "\"0s\"", .example = "\"24h\"",
         .applies = reload,

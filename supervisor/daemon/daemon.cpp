@@ -57,11 +57,13 @@ Daemon::Daemon(DaemonParts parts)
       workforce_(services_, parts_.launcher, parts_.physical, uids_of(parts_), parts_.paths),
       tenants_(*this, TenantPolicy::from(parts_.config), std::random_device{}()),
       pool_workers_(tenants_, parts_.config),
-      pooled_(*this, pool_workers_,
-              [this](std::uint64_t files) {
-                tell(EventType::config_applied, {}, 0, 0,
-                     "and " + std::to_string(files) + " more files of standard tenants");
-              }),
+      pooled_(
+          *this, pool_workers_,
+          [this](std::uint64_t files) {
+            tell(EventType::config_applied, {}, 0, 0,
+                 "and " + std::to_string(files) + " more files of standard tenants");
+          },
+          [this](const TenantId& id) { verifier_.onboard_pooled(id); }),
       members_(parts_.config.state_dir),
       broker_(parts_.loop, *this, operators_of(parts_), counters_),
       reception_(parts_.loop, parts_.config.hello, parts_.config.hello_timeout_ms, counters_,
@@ -71,7 +73,11 @@ Daemon::Daemon(DaemonParts parts)
       control_(control_services(), command_targets(), parts_.config, last_control_generation()),
       verifier_(
           verification_services(), parts_.config,
-          [this](const VerifyReport& report, std::string_view why) { on_verified(report, why); }),
+          [this](const VerifyReport& report, std::string_view why) { on_verified(report, why); },
+          [this](std::uint64_t tenants) {
+            parts_.log.warning("too many new standard tenants at once: " + std::to_string(tenants) +
+                               " are not verified as they come");
+          }),
       violation_hook_(parts_.loop, HookLimits{},
                       [this](bool problem, const std::string& message, std::string_view tenant) {
                         on_hook(problem, message, tenant);

@@ -45,7 +45,10 @@ std::uint64_t Daemon::last_generation(const TenantId& tenant) const {
 void Daemon::journal(EventType type, const TenantId& tenant, pid_t pid, std::uint64_t generation,
                      const std::string& detail) {
   tell(type, tenant.view(), pid, generation, detail);
-  if (type == EventType::worker_ready) run_hook(tenant, &PhysicalConfig::on_start_path, generation);
+  if (type == EventType::worker_ready) {
+    run_hook(tenant, &PhysicalConfig::on_start_path, generation);
+    verifier_.on_worker_ready();
+  }
   const bool ended = type == EventType::worker_stopped || type == EventType::worker_died;
   // Without a pid no worker was there: it could not be started.
   if (ended && pid != 0) run_hook(tenant, &PhysicalConfig::on_stop_path, generation);

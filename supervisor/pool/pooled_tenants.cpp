@@ -43,8 +43,12 @@ bool needs_reopening(const TenantSettings& a, const TenantSettings& b) {
 }  // namespace
 
 PooledTenants::PooledTenants(TenantHost& host, PoolWorkers& workers,
-                             std::function<void(std::uint64_t files)> on_untold)
-    : host_(host), workers_(workers), on_untold_(std::move(on_untold)) {}
+                             std::function<void(std::uint64_t files)> on_untold,
+                             std::function<void(const TenantId& id)> on_new)
+    : host_(host),
+      workers_(workers),
+      on_untold_(std::move(on_untold)),
+      on_new_(std::move(on_new)) {}
 
 const PooledTenant* PooledTenants::find(const TenantId& id) const {
   const auto found = tenants_.find(id);
@@ -70,6 +74,7 @@ void PooledTenants::apply_file(const TenantId& id, const TenantConfig& config) {
   ++per_shard_[workers_.shard_of_tenant(id)];
   tell(EventType::config_applied, id, "new");
   workers_.want(true, eager_ > 0);
+  if (all_known_) on_new_(id);
 }
 
 void PooledTenants::change(const TenantId& id, PooledTenant& tenant, PooledTenant now) {
@@ -175,6 +180,7 @@ void PooledTenants::note_use(const TenantId& id) {
 }
 
 void PooledTenants::settle() {
+  all_known_ = true;
   workers_.all_files_read();
   if (untold_ != 0) on_untold_(std::exchange(untold_, 0));
 }

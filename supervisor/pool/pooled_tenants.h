@@ -37,9 +37,11 @@ class PooledTenants {
   // Two deaths so near to each other are no accident: the tenant is quarantined.
   static constexpr std::uint64_t suspicion_ms = 10 * 60 * 1000;
 
-  // `on_untold`: so many files were taken over without an event of their own.
+  // `on_untold`: so many files were taken over without an event of their own. `on_new`: a tenant
+  // that was none before; not those that are there when the supervisor starts.
   PooledTenants(TenantHost& host, PoolWorkers& workers,
-                std::function<void(std::uint64_t files)> on_untold);
+                std::function<void(std::uint64_t files)> on_untold,
+                std::function<void(const TenantId& id)> on_new);
 
   void apply_file(const TenantId& id, const TenantConfig& config);
   // Of one that is here; others are the tenants' with a worker.
@@ -71,6 +73,8 @@ class PooledTenants {
   TenantHost& host_;
   PoolWorkers& workers_;
   std::function<void(std::uint64_t)> on_untold_;
+  std::function<void(const TenantId&)> on_new_;
+  bool all_known_ = false;
   std::map<TenantId, PooledTenant> tenants_;
   std::array<std::size_t, max_shards> per_shard_{};
   std::size_t eager_ = 0;

@@ -18,10 +18,12 @@ std::optional<TenantId> first_after(const Map& tenants, const std::optional<Tena
 
 // Generations of probes begin at the time of the start: those of an earlier supervisor, whose
 // groups may still be on their way out, are never met again.
-Verifier::Verifier(VerificationServices services, const DaemonConfig& config, OnReport on_report)
+Verifier::Verifier(VerificationServices services, const DaemonConfig& config, OnReport on_report,
+                   OnLeftOut on_left_out)
     : services_(std::move(services)),
       shared_(probe_rows().size()),
       on_report_(std::move(on_report)),
+      on_left_out_(std::move(on_left_out)),
       generation_(static_cast<std::uint64_t>(wall_clock_ms())),
       later_(services_.probes.loop),
       round_(services_.probes.loop) {
@@ -68,12 +70,29 @@ void Verifier::onboard(const TenantId& tenant) {
   later_.start(look_again_ms, [this] { start_next(); });
 }
 
+void Verifier::onboard_pooled(const TenantId& tenant) {
+  if (!config_.on_start || stopped_) return;
+  (void)newcomers_.add(tenant);  // who finds no room is told of with the next look
+  look_after(look_again_ms);
+}
+
+void Verifier::on_worker_ready() {
+  if (!newcomers_.empty()) look_after(look_again_ms);
+}
+
+// One timer for all: what runs looks again itself when it ends.
+void Verifier::look_after(std::uint64_t wait_ms) {
+  if (stopped_ || verification_ || later_.active()) return;
+  later_.start(wait_ms, [this] { start_next(); });
+}
+
 void Verifier::stop() {
   stopped_ = true;
   later_.stop();
   round_.stop();
   waiting_.clear();
   new_tenants_.clear();
+  newcomers_.clear();
   verification_.reset();
   current_.reset();
 }
@@ -92,7 +111,7 @@ std::optional<Verifier::Request> Verifier::next_request() {
     waiting_.pop_front();
     return request;
   }
-  if (new_tenants_.empty() && !round_runs_) return std::nullopt;
+  if (new_tenants_.empty() && newcomers_.empty() && !round_runs_) return std::nullopt;
   if (services_.known.own.starting() > 0) {  // what serves goes first
     later_.start(look_again_ms, [this] { start_next(); });
     return std::nullopt;
@@ -101,13 +120,32 @@ std::optional<Verifier::Request> Verifier::next_request() {
     return Request{
         new_tenants_.extract(new_tenants_.begin()).value(), all_checks, "onboarding", {}};
   }
-  const auto tenant = next_of_round();
+  if (auto newcomer = next_newcomer()) return newcomer;
+  const auto tenant = round_runs_ ? next_of_round() : std::nullopt;
   if (!tenant) return std::nullopt;
   return Request{*tenant, all_checks, "timer", {}};
 }
 
+// Who waits for a sleeping worker is looked at again when one is ready.
+std::optional<Verifier::Request> Verifier::next_newcomer() {
+  const std::uint64_t now_ms = monotonic_ms();
+  const auto tenant = newcomers_.take(now_ms, [this](const TenantId& one) { return judge(one); });
+  if (tenant) return Request{*tenant, all_checks, "onboarding", {}};
+  const auto wait_ms = newcomers_.wait_ms(now_ms);
+  if (wait_ms && *wait_ms > 0) look_after(*wait_ms);
+  return std::nullopt;
+}
+
+Newcomers::Fitness Verifier::judge(const TenantId& tenant) const {
+  if (services_.known.pooled.find(tenant) == nullptr) return Newcomers::Fitness::gone;
+  const Tenant* const process = process_of(services_.known, tenant);
+  const bool runs = process != nullptr && process->worker && process->phase == Phase::running;
+  return runs ? Newcomers::Fitness::ready : Newcomers::Fitness::not_yet;
+}
+
 void Verifier::start_next() {
   if (stopped_ || verification_) return;
+  if (const std::uint64_t left_out = newcomers_.take_left_out()) on_left_out_(left_out);
   if (auto request = next_request()) start(std::move(*request));
 }
 

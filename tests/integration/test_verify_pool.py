@@ -102,6 +102,28 @@ class VerifyPoolTest(DaemonTest):
         wait_until(lambda: told("tenantd-pool-0", "onboarding") == 1, "the new pooled worker", 60)
         self.assertNotIn("isolation violated", daemon.log())
 
+    def test_a_new_standard_tenant_is_verified_and_one_that_was_there_is_not(self):
+        daemon = self.pool(1, ("acme", "zebra"), verify="")
+        told = lambda tenant: len(re.findall(rf"tenant={tenant}[ :].*isolation verified: onboarding: ", daemon.log()))
+        wait_until(lambda: told("tenantd-pool-0") == 1, "the new pooled worker", 60)
+        for tenant in ("globex", "initech"):
+            daemon.write_tenant(tenant, standard())
+        wait_until(lambda: told("globex") == 1 and told("initech") == 1, "both new tenants", 60)
+        self.assertEqual((told("acme"), told("zebra")), (0, 0))
+        self.assertEqual(daemon.ctl("status", as_json=True)["daemon"]["verifications"], 3)
+
+    def test_a_flood_of_new_tenants_is_a_bounded_number_of_verifications_and_waits_for_the_worker(self):
+        daemon = self.pool(1, ("acme",), start="on_demand", verify="")
+        for number in range(200):
+            daemon.write_tenant(f"flood-{number:03}", standard(start="on_demand"))
+        left_out = lambda: sum(int(n) for n in re.findall(r"(\d+) are not verified as they come", daemon.log()))
+        wait_until(lambda: left_out() >= 136, "the others are counted", 30)
+        self.assertEqual(left_out(), 136)
+        self.assertNotIn("isolation verified", daemon.log())
+        daemon.add_routes("acme", SAMPLE_ROUTES)  # the worker wakes
+        told = lambda: re.findall(r"tenant=flood-\d+[ :].*isolation verified: onboarding: ", daemon.log())
+        wait_until(lambda: len(told()) >= 2, "those that waited", 60)
+
     def stored(self, daemon):
         """What tenantd's own tenants have in the shards; only while no worker holds them."""
         found = {"tenants": 0, "routes": 0, "utterances": 0}

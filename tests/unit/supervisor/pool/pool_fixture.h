@@ -54,8 +54,9 @@ class PoolWorld final : public TenantHost {
     config.pool.workers = worker_count;
     tenants = std::make_unique<Tenants>(*this, TenantPolicy::from(config), 1);
     workers = std::make_unique<PoolWorkers>(*tenants, config);
-    pooled = std::make_unique<PooledTenants>(*this, *workers,
-                                             [this](std::uint64_t files) { untold += files; });
+    pooled = std::make_unique<PooledTenants>(
+        *this, *workers, [this](std::uint64_t files) { untold += files; },
+        [this](const TenantId& id) { onboarded.push_back(id.str()); });
   }
 
   [[nodiscard]] std::uint64_t now_ms() const override { return now; }
@@ -147,6 +148,7 @@ class PoolWorld final : public TenantHost {
   std::set<TenantId> draining;  // or killed: they end with the next step
   std::map<TenantId, int> starts;
   std::map<EventType, int> journalled;
+  std::vector<std::string> onboarded;
   std::vector<std::string> released;
   std::vector<std::string> updated;
   std::uint64_t untold = 0;

@@ -76,6 +76,20 @@ TEST_CASE("those whose worker runs are counted") {
   CHECK(world.pooled->served() == 49);
 }
 
+TEST_CASE("new is who comes after the first reading of all files, and once") {
+  PoolWorld world(2);
+  for (int i = 0; i < 50; ++i) world.add("t" + std::to_string(i));
+  world.pooled->settle();
+  CHECK(world.onboarded.empty());
+  world.add("late");
+  world.add("late", StartMode::on_demand);
+  world.add("t7", StartMode::on_demand);
+  CHECK(world.onboarded == std::vector<std::string>{"late"});
+  world.pooled->remove_file(TenantId::parse("late").value());
+  world.add("late");
+  CHECK(world.onboarded.size() == 2);
+}
+
 TEST_CASE("a flood of files is told in one sum") {
   PoolWorld world(2);
   static constexpr int files = 5000;
