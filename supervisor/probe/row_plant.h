@@ -32,6 +32,13 @@ inline Verdict untold(const Error& error) {
 }
 inline Verdict untold(std::string why) { return {RowVerdict::untold, std::move(why)}; }
 
+// The worker counts a tenant's rows as it reads them: too many, or too few, are nobody's lack of
+// room, but rows that are taken for another's.
+inline bool is_mixed(const Verdict& verdict) {
+  return verdict.verdict == RowVerdict::refused &&
+         verdict.text.find("the database is corrupt") != std::string::npos;
+}
+
 inline std::string counted(std::size_t number, const char* what) {
   return std::to_string(number) + " " + what;
 }

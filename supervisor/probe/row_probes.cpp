@@ -28,6 +28,10 @@ class RowScript : private RowPlant {
     }};
     for (const auto& [probe, step] : steps) {
       const Verdict one = ready.verdict == RowVerdict::held ? (this->*step)() : ready;
+      if (probe == RowProbe::rows_listed && is_mixed(one)) {
+        tell(probe, RowVerdict::broken, "what is stored of it is not what it has: " + one.text);
+        continue;
+      }
       tell(probe, one.verdict, one.text);
     }
   }
@@ -38,6 +42,8 @@ class RowScript : private RowPlant {
     for (Conversation* const peer : {&intruder_, &owner_}) {
       if (Status opened = peer->open(); !opened) listed = stored = untold(opened.error());
     }
+    if (is_mixed(listed))
+      listed = broken("what is stored of it is not what it has: " + listed.text);
     if (listed.verdict == RowVerdict::held) listed = list();
     if (stored.verdict == RowVerdict::held) stored = owner_has_all();
     // It was stored a moment ago: that it cannot be read now is no lack of room.

@@ -1,0 +1,14 @@
+// A worker whose store leaves the tenant out where it asks whether a route exists.
+//
+// Runs in: the sandbox, in place of a pooled worker. Test only.
+#include <array>
+
+#include "tests/isolation/mutant_worker/statement.h"
+
+extern "C" int __wrap_sqlite3_prepare_v3(sqlite3* database, const char* text, int bytes,
+                                         unsigned flags, sqlite3_stmt** statement,
+                                         const char** tail) {
+  static constexpr std::array<std::string_view, 1> beginnings{
+      "SELECT utterance_count FROM routes "};
+  return tenantd::prepare_without_tenant(beginnings, database, text, bytes, flags, statement, tail);
+}
