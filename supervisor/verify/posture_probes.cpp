@@ -71,4 +71,27 @@ Finding probe_posture(const ProbeRow& row, const Posture& posture, const Expecte
   return passed(std::move(evidence));
 }
 
+std::vector<std::string> take_duties_of_program(std::vector<std::string>& deviations) {
+  const auto is_duty = [](const std::string& line) {
+    return line == "dumpable: expected no, is yes" ||
+           line == "seccomp_filters: expected 2, is 1";  // the jail's is there
+  };
+  std::vector<std::string> duties;
+  for (const std::string& line : deviations) {
+    if (is_duty(line)) duties.push_back(line);
+  }
+  std::erase_if(deviations, is_duty);
+  return duties;
+}
+
+Finding without_duties(const ProbeRow& row, Finding finding,
+                       const std::vector<std::string>& duties) {
+  if (finding.outcome != ProbeOutcome::passed) return finding;
+  for (const std::string& line : duties) {
+    if (row_of_fact(line) != &row) continue;
+    return {ProbeOutcome::not_promised, "not promised (own program): " + line};
+  }
+  return finding;
+}
+
 }  // namespace tenantd

@@ -32,4 +32,13 @@ struct PromiseBounds {
 // The row that a fact belongs to: every fact has exactly one.
 [[nodiscard]] const ProbeRow* row_of_fact(std::string_view fact) noexcept;
 
+// Takes out of `deviations` what only a worker program can do for itself (docs/worker-contract.md):
+// that it is not dumpable, and the second system call filter on top of the jail's. Of a program of
+// the tenant's own nobody promises it.
+[[nodiscard]] std::vector<std::string> take_duties_of_program(std::vector<std::string>& deviations);
+
+// As it is said of a row that holds but for those of `duties` that are about it.
+[[nodiscard]] Finding without_duties(const ProbeRow& row, Finding finding,
+                                     const std::vector<std::string>& duties);
+
 }  // namespace tenantd

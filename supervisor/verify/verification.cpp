@@ -239,12 +239,18 @@ void Verification::conclude_posture(const Tenant& process) {
   }
   PromiseBounds bounds = bounds_of(process);
   bounds.applied = live_layers_;
+  std::vector<std::string> duties;
+  if (!process.config->physical.program_path.empty()) {
+    duties = take_duties_of_program(live_->deviations);
+  }
   for (std::size_t i = 0; i < findings_.size(); ++i) {
     const ProbeRow& row = probe_rows()[i];
     if (row.source != ProbeSource::posture) continue;
     Finding promised = promise_of(row, bounds);
     find(i, promised.outcome == ProbeOutcome::passed
-                ? probe_posture(row, live_->posture, live_->expected, live_->deviations)
+                ? without_duties(
+                      row, probe_posture(row, live_->posture, live_->expected, live_->deviations),
+                      duties)
                 : std::move(promised));
   }
 }

@@ -61,6 +61,27 @@ class CustomWorker(PlatinumTest):
         self.assertEqual(report["failures"], [])
         self.assertGreater(len(report["probes"]), 30)
 
+    def test_what_only_a_program_can_do_is_not_promised_of_ones_own(self):
+        careless = build_directory() / "tests/integration/network_worker"  # locks down nothing of itself
+        if not careless.exists():
+            self.skipTest("network_worker is static: not in a sanitizer's build")
+        daemon = self.offering(config="[verify]\non_start = false\n")
+        copy = daemon.base / "tenantd-worker-careless"
+        copy.write_bytes(careless.read_bytes())
+        copy.chmod(0o755)
+        daemon.config_file.write_text(daemon.config_file.read_text() + f'careless = "{copy}"\n')
+        daemon.write_tenant("acme", platinum_toml("acme", 'program = "careless"'))
+        daemon.start()
+        daemon.wait_state("acme", "running")
+        report = json.loads(daemon.ctl("--json", "verify", "acme").stdout)
+        self.assertEqual(report["failures"], [])
+        found = {p["name"]: p for p in report["probes"]}
+        for name in ("process.system_call_filter", "process.surroundings"):
+            self.assertEqual(found[name]["outcome"], "not promised", found[name])
+            self.assertIn("own program", found[name]["evidence"])
+        for name in ("process.no_new_privs", "process.capabilities", "process.own_uid", "process.fork"):
+            self.assertEqual(found[name]["outcome"], "passed", found[name])
+
     def test_a_peer_that_breaks_the_protocol_loses_its_connection_only(self):
         daemon = self.running_example()
         honest = self.attached(daemon)

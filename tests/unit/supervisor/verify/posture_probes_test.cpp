@@ -52,6 +52,35 @@ TEST_CASE("a deviation fails exactly its row") {
   CHECK(outcome("resource.limits") == ProbeOutcome::not_applicable);
 }
 
+TEST_CASE("what only the program can do is not promised of a tenant's own, the rest is") {
+  Posture posture;
+  posture.facts = {
+      {"dumpable", "yes"}, {"seccomp", "2"}, {"seccomp_filters", "1"}, {"umask", "0077"}};
+  const ExpectedPosture expected = {
+      {"dumpable", "no"}, {"seccomp", "2"}, {"seccomp_filters", "2"}, {"umask", "0077"}};
+  const auto found = [&](std::string_view name) {
+    auto deviations = posture_deviations(posture, expected);
+    const auto duties = take_duties_of_program(deviations);
+    const ProbeRow& row = row_named(name);
+    return without_duties(row, probe_posture(row, posture, expected, deviations), duties);
+  };
+  const Finding filters = found("process.system_call_filter");
+  CHECK(filters.outcome == ProbeOutcome::not_promised);
+  CHECK(filters.evidence == "not promised (own program): seccomp_filters: expected 2, is 1");
+  CHECK(found("process.surroundings").outcome == ProbeOutcome::not_promised);
+  // What the launcher does is promised of every program, whatever that does itself.
+  posture.facts["umask"] = "0022";
+  CHECK(found("process.surroundings").outcome == ProbeOutcome::failed);
+  posture.facts["seccomp_filters"] = "0";
+  CHECK(found("process.system_call_filter").outcome == ProbeOutcome::failed);
+  posture.facts["seccomp_filters"] = "2";
+  CHECK(found("process.system_call_filter").outcome == ProbeOutcome::passed);
+  posture.facts["seccomp"] = "0";
+  CHECK(found("process.system_call_filter").outcome == ProbeOutcome::failed);
+  posture.facts.erase("seccomp_filters");
+  CHECK(found("process.system_call_filter").outcome == ProbeOutcome::failed);
+}
+
 TEST_CASE("what cannot be read has not passed") {
   Posture posture;
   posture.facts = {{"ns_pid", std::string(unreadable_fact)}};
