@@ -47,13 +47,14 @@ std::vector<std::string_view> VerifyReport::failures() const {
 
 Verification::Verification(const VerificationServices& services, SharedFindings& shared,
                            TenantId tenant, CheckMask checks, LayerSet tolerated,
-                           std::uint64_t first_generation, OnDone on_done)
+                           const Freshness& fresh, std::uint64_t first_generation, OnDone on_done)
     : services_(services),
       shared_(shared),
       tenant_(tenant),
       process_id_(tenant),
       checks_(checks),
       tolerated_(tolerated),
+      fresh_(fresh),
       generation_(first_generation),
       on_done_(std::move(on_done)),
       findings_(probe_rows().size()),

@@ -45,8 +45,8 @@ class Verification {
   // `services` and `shared` outlive it; `first_generation`: of its probe processes, which nobody
   // else may use.
   Verification(const VerificationServices& services, SharedFindings& shared, TenantId tenant,
-               CheckMask checks, LayerSet tolerated, std::uint64_t first_generation,
-               OnDone on_done);
+               CheckMask checks, LayerSet tolerated, const Freshness& fresh,
+               std::uint64_t first_generation, OnDone on_done);
   ~Verification();
   Verification(const Verification&) = delete;
   Verification& operator=(const Verification&) = delete;
@@ -106,6 +106,7 @@ class Verification {
   TenantId process_id_;  // whose worker is looked at
   CheckMask checks_;
   LayerSet tolerated_;
+  Freshness fresh_;  // of what is shared
   std::uint64_t generation_;
   OnDone on_done_;
   Stage stage_ = Stage::files;

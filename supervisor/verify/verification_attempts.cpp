@@ -134,7 +134,7 @@ void Verification::recall_attempts(const Tenant& process) {
   if (!place) return;
   for (std::size_t i = 0; i < findings_.size(); ++i) {
     if (probe_rows()[i].source != ProbeSource::attempt || !wanted(probe_rows()[i])) continue;
-    if (auto known = shared_.recall(*place, i, monotonic_ms())) find(i, std::move(*known));
+    if (auto known = shared_.recall(*place, i, monotonic_ms(), fresh_)) find(i, std::move(*known));
   }
 }
 

@@ -49,7 +49,7 @@ Verification::Stage Verification::begin_rows(const Tenant& process) {
   bool any = false;
   for (std::size_t i = 0; i < findings_.size(); ++i) {
     if (rows[i].source != ProbeSource::rows || !wanted(rows[i])) continue;
-    if (auto known = shared_.recall(place, i, monotonic_ms())) find(i, std::move(*known));
+    if (auto known = shared_.recall(place, i, monotonic_ms(), fresh_)) find(i, std::move(*known));
     any = any || !findings_[i];
   }
   if (!any) return Stage::report;

@@ -151,8 +151,9 @@ void Verifier::start_next() {
 
 void Verifier::start(Request request) {
   current_ = std::move(request);
+  const Freshness fresh = current_->on_verified ? answered_.wanted(current_->tenant) : Freshness{};
   verification_ = std::make_unique<Verification>(
-      services_, shared_, current_->tenant, current_->checks, tolerated_, generation_,
+      services_, shared_, current_->tenant, current_->checks, tolerated_, fresh, generation_,
       [this](const Result<VerifyReport>& report) { finish(report); });
 }
 
@@ -162,7 +163,10 @@ void Verifier::finish(const Result<VerifyReport>& report) {
   const Request request = std::move(*current_);
   current_.reset();
   if (report) on_report_(*report, request.why);
-  if (request.on_verified) request.on_verified(report);
+  if (request.on_verified) {
+    answered_.answered(request.tenant, monotonic_ms());
+    request.on_verified(report);
+  }
   later_.start(0, [this] { start_next(); });
 }
 

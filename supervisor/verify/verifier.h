@@ -66,6 +66,7 @@ class Verifier {
 
   VerificationServices services_;
   SharedFindings shared_;
+  AnsweredTenants answered_;
   OnReport on_report_;
   OnLeftOut on_left_out_;
   LayerSet tolerated_;

@@ -86,6 +86,9 @@ class VerifyPoolTest(DaemonTest):
         said = [evidence for tenant, evidence in tries if tenant in ("globex", "initech")]
         for evidence in said:
             self.assertTrue(evidence.startswith("tenantd-pool-0, "), evidence)
+        # Who asks again is told nothing of before.
+        again = self.verify(daemon, "globex", "--check", "process")
+        self.assertFalse([p for p in again["probes"] if INSIDE_AGO in p["evidence"]])
         # Of a new process nothing is known.
         daemon.ctl("tenant", "restart", "tenantd-pool-0")
         wait_until(lambda: daemon.tenant("tenantd-pool-0")["generation"] > 1, "a new worker")

@@ -54,3 +54,33 @@ TEST_CASE("planted tenants fall into their shard, and no file can be theirs") {
     }
   }
 }
+
+TEST_CASE("who asks twice is not told the same finding twice, and a failure is never told again") {
+  SharedFindings shared(2);
+  AnsweredTenants answered;
+  const SharedPlace place{"tenantd-pool-0", 1};
+  const TenantId acme = TenantId::parse("acme").value();
+  const TenantId globex = TenantId::parse("globex").value();
+  shared.keep(place, 0, passed("EPERM"), 1010);  // for acme
+  shared.keep(place, 1, failed("it forked"), 1010);
+  answered.answered(acme, 1010);
+  CHECK(shared.recall(place, 0, 2000, answered.wanted(globex)));
+  CHECK_FALSE(shared.recall(place, 1, 2000, answered.wanted(globex)));
+  CHECK(shared.recall(place, 1, 2000));  // of a round
+  answered.answered(globex, 2000);
+  CHECK_FALSE(shared.recall(place, 0, 3000, answered.wanted(acme)));
+  CHECK_FALSE(shared.recall(place, 0, 3000, answered.wanted(globex)));
+  // Found for the second request of one tenant it serves the second of the other.
+  shared.keep(place, 0, passed("EPERM"), 4010);
+  CHECK(shared.recall(place, 0, 5000, answered.wanted(globex)));
+}
+
+TEST_CASE("tenants that were answered are forgotten beyond a bound") {
+  AnsweredTenants answered;
+  const TenantId acme = TenantId::parse("acme").value();
+  answered.answered(acme, 1);
+  for (std::size_t i = 0; i < AnsweredTenants::max_tenants * 2; ++i) {
+    answered.answered(TenantId::parse("t" + std::to_string(i)).value(), 2);
+  }
+  CHECK(answered.wanted(acme).found_after_ms == 0);
+}
