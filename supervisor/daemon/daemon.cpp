@@ -90,6 +90,8 @@ Daemon::Daemon(DaemonParts parts)
                  directory_callbacks()),
       alarm_(parts_.loop),
       pool_timer_(parts_.loop),
+      sleepers_(tenants_, parts_.config.state_dir + "/retention-sweeps", {}, sweep_services()),
+      sleepers_timer_(parts_.loop),
       allotment_timer_(parts_.loop),
       affinity_timer_(parts_.loop),
       finish_(parts_.loop) {
@@ -255,6 +257,7 @@ void Daemon::on_first_scan() {
   }
   run_missed_hooks();
   release_unknown(false);
+  sleepers_timer_.start(SleeperSweepTimes{}.first_ms, [this] { sweep_sleepers(); });
   parts_.log.info("ready: " + std::to_string(known_tenants()) + " tenants");
   notify_service_manager("READY=1");
 }
@@ -317,6 +320,7 @@ void Daemon::stop() {
        leave_workers ? "the workers go on" : "all workers drain");
   clients_.reset();
   verifier_.stop();
+  sleepers_timer_.stop();
   violation_hook_.stop();
   if (!leave_workers) tenants_.shutdown();
   control_.stop();

@@ -20,6 +20,7 @@
 #include "supervisor/process/hook_runner.h"
 #include "supervisor/process/registration.h"
 #include "supervisor/process/workforce.h"
+#include "supervisor/retention/sleeper_sweep.h"
 #include "supervisor/verify/verifier.h"
 
 namespace tenantd {
@@ -75,6 +76,8 @@ class Daemon final : public TenantHost, public AttachTargets {
   [[nodiscard]] ControlServices control_services();
   [[nodiscard]] CommandTargets command_targets();
   [[nodiscard]] VerificationServices verification_services();
+  [[nodiscard]] SleeperSweep::Services sweep_services();
+  void sweep_sleepers();
   void run_hook(const TenantId& tenant, std::string PhysicalConfig::*program,
                 std::uint64_t generation);
   void run_missed_hooks();
@@ -156,6 +159,8 @@ class Daemon final : public TenantHost, public AttachTargets {
   std::vector<TenantId> adopted_pool_workers_;  // that may serve tenants whose file has gone
   Timer pool_timer_;
   static constexpr std::uint64_t affinity_period_ms = 5000;
+  SleeperSweep sleepers_;
+  Timer sleepers_timer_;
   Timer allotment_timer_;
   Timer affinity_timer_;
   Timer finish_;

@@ -12,6 +12,16 @@
 #include "supervisor/physical/affinity.h"
 
 namespace tenantd {
+namespace {
+
+bool has_data(const std::string& state_dir, const TenantId& tenant, const TenantConfig& config) {
+  const std::string data =
+      config.pool ? pool_directory_path(state_dir, tenant) : data_directory_path(state_dir, tenant);
+  return ::access(data.c_str(), F_OK) == 0;
+}
+
+}  // namespace
+
 std::uint64_t Daemon::now_ms() const { return monotonic_ns() / 1'000'000; }
 
 void Daemon::set_alarm(std::uint64_t at_ms) {
@@ -24,10 +34,7 @@ void Daemon::set_alarm(std::uint64_t at_ms) {
 Result<std::unique_ptr<Worker>> Daemon::start_worker(const TenantId& tenant,
                                                      const TenantConfig& config,
                                                      std::uint64_t generation) {
-  const std::string& state = parts_.paths.state_dir;
-  const std::string data =
-      config.pool ? pool_directory_path(state, tenant) : data_directory_path(state, tenant);
-  const bool is_new = ::access(data.c_str(), F_OK) != 0;
+  const bool is_new = !has_data(parts_.paths.state_dir, tenant, config);
   // Before Linux 6.2 a change of any cpuset above, a partition that ends for example, gives a
   // process all CPUs again: ours would be those of what we start.
   const CpuSet& shared = parts_.physical.set_aside().shared;
@@ -40,6 +47,21 @@ Result<std::unique_ptr<Worker>> Daemon::start_worker(const TenantId& tenant,
 
 std::uint64_t Daemon::last_generation(const TenantId& tenant) const {
   return workforce_.last_generation(tenant);
+}
+
+SleeperSweep::Services Daemon::sweep_services() {
+  return {[this] { return now_ms(); }, [] { return wall_clock_ms() / 1000; },
+          [this](const Tenant& tenant) {
+            return has_data(parts_.paths.state_dir, tenant.id, *tenant.config);
+          },
+          [this](bool problem, const std::string& message, const TenantId& tenant) {
+            parts_.log.write(problem ? LogLevel::warn : LogLevel::info, message,
+                             {.tenant = tenant.view()});
+          }};
+}
+
+void Daemon::sweep_sleepers() {
+  sleepers_timer_.start(sleepers_.run(), [this] { sweep_sleepers(); });
 }
 
 void Daemon::journal(EventType type, const TenantId& tenant, pid_t pid, std::uint64_t generation,

@@ -24,6 +24,7 @@ enum class Phase : std::uint8_t {
   refused,
   adopting,  // a survivor that has not registered yet
   stopping,  // going, nothing follows
+  resting,   // going, and sleeps then
   count,
 };
 
@@ -43,6 +44,7 @@ enum class TenantEvent : std::uint8_t {
   returned,        // the file of a stopping tenant is back
   registered,      // a survivor proved who it is
   shutdown,        // the supervisor stops all workers
+  rest,            // nobody needs the worker any more
   count,
 };
 

@@ -33,6 +33,7 @@ struct Tenant {
   std::string kill_reason;        // why we killed the worker, empty: we did not
   WorkerStatus status{};          // the newest of this generation
   std::uint64_t status_ms = 0;    // when it came; 0: none of this generation
+  bool for_sweep = false;         // wakes or is awake only to delete what is too old
   bool held_back = false;         // sleeps because max_workers are there
 };
 

@@ -199,11 +199,15 @@ Result<Tenants::Readiness> Tenants::request_worker(const TenantId& id) {
   if (tenant == nullptr || tenant->config == nullptr) {
     return fail(ErrorCode::not_found, "no such tenant");
   }
+  tenant->for_sweep = false;
   switch (tenant->phase) {
     case Phase::running:
       return Readiness::now;
     case Phase::sleeping:
       if (active() >= policy_.max_workers) return tl::unexpected(unavailable(*tenant));
+      raise(id, TenantEvent::wake);
+      return Readiness::wait;
+    case Phase::resting:
       raise(id, TenantEvent::wake);
       return Readiness::wait;
     case Phase::queued:
@@ -216,8 +220,31 @@ Result<Tenants::Readiness> Tenants::request_worker(const TenantId& id) {
   }
 }
 
+bool Tenants::begin_sweep(const TenantId& id) {
+  Tenant* const tenant = lookup(id);
+  if (shutting_down_ || tenant == nullptr || tenant->phase != Phase::sleeping ||
+      tenant->held_back || active() >= policy_.max_workers) {
+    return false;
+  }
+  tenant->for_sweep = true;
+  raise(id, TenantEvent::wake);
+  return true;
+}
+
+bool Tenants::end_sweep(const TenantId& id) {
+  Tenant* const tenant = lookup(id);
+  if (tenant == nullptr || !tenant->for_sweep) return true;
+  const bool on_its_way = tenant->phase == Phase::queued || tenant->phase == Phase::starting ||
+                          tenant->phase == Phase::draining || tenant->phase == Phase::backoff;
+  if (on_its_way) return false;
+  tenant->for_sweep = false;
+  const bool wanted = tenant->config == nullptr || tenant->config->start == StartMode::eager;
+  if (!wanted && tenant->phase == Phase::running) raise(id, TenantEvent::rest);
+  return true;
+}
+
 Status Tenants::restart(const TenantId& id) {
-  const Tenant* const tenant = find(id);
+  Tenant* const tenant = lookup(id);
   if (tenant == nullptr) return fail(ErrorCode::not_found, "no such tenant");
   if (tenant->config == nullptr) {
     return fail(ErrorCode::invalid_config, "its file has never been valid");
@@ -225,6 +252,7 @@ Status Tenants::restart(const TenantId& id) {
   if (!counts_as_active(tenant->phase) && active() >= policy_.max_workers) {
     return fail(ErrorCode::resource_exhausted, "max_workers are there already");
   }
+  tenant->for_sweep = false;
   journal(*tenant, EventType::tenant_restarted, "by hand");
   raise(id, TenantEvent::restart);
   return {};

@@ -50,6 +50,11 @@ class Tenants final : public WorkerEvents {
   enum class Readiness { now, wait };
   // Wakes a sleeping worker. Error: quarantined, unavailable (with retry_after_ms), not_found.
   [[nodiscard]] Result<Readiness> request_worker(const TenantId& id);
+  // Wakes a sleeping one only so that its worker deletes what is too old; nobody is told. False: it
+  // does not sleep, or max_workers are there.
+  [[nodiscard]] bool begin_sweep(const TenantId& id);
+  // It sleeps again, unless somebody has asked for it since. False: it is still to start.
+  [[nodiscard]] bool end_sweep(const TenantId& id);
   // Now, whatever the state. Errors: not_found, invalid_config (never valid), resource_exhausted.
   [[nodiscard]] Status restart(const TenantId& id);
   // The host could not run it, and may be able to now.

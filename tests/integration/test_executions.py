@@ -188,6 +188,28 @@ class Executions(DaemonTest):
         self.assertEqual(wait_until(swept, "the sweep", 60), {"acme": 3})
         self.assertEqual(len(self.executions(daemon, "acme")), 2)
 
+    def test_a_premium_tenant_that_sleeps_is_woken_for_it_and_sleeps_again(self):
+        text = tenant("premium", retention="retention_days = 30")
+        daemon = self.start({"acme": text})
+        for _ in range(5):
+            daemon.ctl("query", "acme", SECRET)
+        self.assertEqual(len(self.executions(daemon, "acme")), 5)
+        daemon.write_tenant("acme", text.replace('"eager"', '"on_demand"'))
+        self.restart_aged(daemon, "acme", 31, 3)
+        self.assertEqual(daemon.tenant("acme")["state"], "sleeping")
+        daemon.wait_state("acme", "running", timeout_s=60)
+        daemon.wait_state("acme", "sleeping", timeout_s=90)
+        self.assertRegex((daemon.state_dir / "retention-sweeps").read_text(), r"\Aacme \d+\n\Z")
+        # Nobody has attached, which would have it deleted as well.
+        daemon.stop()
+        (path,) = self.databases(daemon)
+        with database(path) as connection:
+            self.assertEqual(connection.execute("SELECT sum(count) FROM deletions").fetchone(), (3,))
+        # That it had its turn is known to the next supervisor, which reports what was deleted.
+        daemon.start()
+        (run,) = self.deletions(daemon, "acme")
+        self.assertEqual((run["what"], run["count"]), ("executions", 3))
+
     def test_a_run_on_request_deletes_now_and_never_without_a_retention(self):
         daemon = self.deletes_what_is_too_old("premium", "globex")
         report = daemon.ctl("tenant", "retention", "globex", "--run", as_json=True)

@@ -283,7 +283,7 @@ void survivors_of_an_earlier_supervisor(World& world, std::uint64_t count) {
 
 void disturb(World& world, std::uint64_t count, std::set<TenantId>& with_file) {
   const TenantId id = numbered(world.random() % count);
-  switch (world.random() % 8) {
+  switch (world.random() % 10) {
     case 0:
     case 1:
     case 2:
@@ -305,6 +305,12 @@ void disturb(World& world, std::uint64_t count, std::set<TenantId>& with_file) {
       if (readiness && *readiness == Tenants::Readiness::wait) world.waiting.insert(id);
       break;
     }
+    case 7:
+      (void)world.tenants->begin_sweep(id);
+      break;
+    case 8:
+      (void)world.tenants->end_sweep(id);
+      break;
     default:
       if (!world.processes.empty()) {
         const Process process = world.processes.begin()->second;

@@ -103,5 +103,6 @@ TEST_CASE("what control shows") {
   CHECK(tenant_state(Phase::starting) == TenantState::starting);
   std::set<TenantState> shown;
   for (const Phase phase : all_of<Phase>()) shown.insert(tenant_state(phase));
-  CHECK(shown.size() == static_cast<std::size_t>(Phase::count) - 1);
+  CHECK(tenant_state(Phase::resting) == TenantState::draining);
+  CHECK(shown.size() == static_cast<std::size_t>(Phase::count) - 2);
 }
