@@ -6,9 +6,12 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "shared/database/sqlite.h"
 #include "tests/unit/worker/router/fixtures.h"
 #include "worker/store/route_editor.h"
 #include "worker/store/tenant_store.h"
@@ -92,6 +95,29 @@ inline RouteDefinition sample_route(std::string id, std::uint32_t dimension, std
     utterance.encoder = "potion";
   }
   return route;
+}
+
+// What is wrong with the statements, a line each: every one is to name the tenant, and SQLite to
+// reach every row that it looks at through it.
+inline std::vector<std::string> plans_beside_the_tenant(
+    std::span<const std::string_view> statements) {
+  const DataDirectory directory;
+  StoreFile::open(directory.database()).value().reset();
+  Database database = Database::open(directory.database(), Database::Mode::open_existing).value();
+  std::vector<std::string> wrong;
+  for (const std::string_view text : statements) {
+    const std::string statement(text);
+    if (text.find("?1") == std::string_view::npos) wrong.push_back("no tenant: " + statement);
+    Statement plan = database.prepare("EXPLAIN QUERY PLAN " + statement).value();
+    while (plan.step().value()) {
+      const std::string line(plan.text(3));
+      const bool scans = line.starts_with("SCAN");
+      const bool searches_others =
+          line.starts_with("SEARCH") && line.find("(tenant_id=?") == std::string::npos;
+      if (scans || searches_others) wrong.push_back(line + " in: " + statement);
+    }
+  }
+  return wrong;
 }
 
 }  // namespace tenantd::fixtures
