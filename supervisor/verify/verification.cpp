@@ -67,7 +67,7 @@ Verification::Verification(const VerificationServices& services, SharedFindings&
 
 Verification::~Verification() {
   run_.reset();
-  release_row_tenants();
+  release_row_tenants(DrainReason::removed);
   remove_probe_directory(services_.paths.state_dir, process_id_);
 }
 

@@ -97,7 +97,7 @@ class Verification {
   [[nodiscard]] Status run_rows(const Tenant& process, RowPhase phase);
   void on_rows_end(const SharedPlace& place, const ProbeEnd& end);
   void conclude_rows(const SharedPlace& place, const ProbeEnd* after);
-  void release_row_tenants();
+  void release_row_tenants(DrainReason reason);
   void report(const Tenant& process);
 
   const VerificationServices& services_;

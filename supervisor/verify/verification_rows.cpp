@@ -55,7 +55,7 @@ Verification::Stage Verification::begin_rows(const Tenant& process) {
   if (!any) return Stage::report;
   nonce_ = random_number();
   if (Status begun = run_rows(process, RowPhase::meet); !begun) {
-    release_row_tenants();
+    release_row_tenants(DrainReason::removed);
     find_all(ProbeSource::rows, failed("could not be tried: " + begun.error().message));
     return Stage::report;
   }
@@ -97,9 +97,10 @@ Status Verification::run_rows(const Tenant& process, RowPhase phase) {
 }
 
 void Verification::on_rows_end(const SharedPlace& place, const ProbeEnd& end) {
-  release_row_tenants();
+  const bool more = !met_ && end.error;
+  release_row_tenants(more ? DrainReason::replaced : DrainReason::removed);
   run_.reset();
-  if (!met_ && end.error) {  // it came to its end: the second phase follows
+  if (more) {  // it came to its end: the second phase follows
     met_ = end;
     stage_ = Stage::plant;
   } else {
@@ -135,13 +136,14 @@ void Verification::conclude_rows(const SharedPlace& place, const ProbeEnd* after
   }
 }
 
-void Verification::release_row_tenants() {
+// Between the phases they are only forgotten; in the end their rows go.
+void Verification::release_row_tenants(DrainReason reason) {
   const Tenant* const process = services_.known.own.find(process_id_);
   for (auto& id : row_tenants_) {
     const auto released = std::exchange(id, std::nullopt);
     if (!released || process == nullptr || !process->worker) continue;
     if (process->worker->pid() == live_pid_) {
-      process->worker->release_tenant(*released, DrainReason::removed);
+      process->worker->release_tenant(*released, reason);
     }
   }
 }

@@ -35,7 +35,8 @@ class HostedTenants {
   // Of the next attachment's tenant, or live of one that is open.
   void take_settings(const TenantSettings& settings);
   void attach(const Attach& request, UniqueFd socket);
-  // Says GOAWAY and forgets it.
+  // Says GOAWAY and forgets it. Of a tenant that the verifier has planted and that is removed the
+  // rows go, too: no file can be its, so nobody else would ever ask for them.
   void release(const TenantId& tenant, GoawayReason reason);
   // Those who wait for a tenant to be opened are told that nobody will.
   void refuse_waiting();
@@ -75,6 +76,7 @@ class HostedTenants {
   void finish_opening(const std::shared_ptr<HostedTenant>& tenant, Result<TenantData> data);
   void close(Room& room, GoawayReason reason);
   void close_if_idle(Rooms::iterator place);
+  void delete_rows(const std::shared_ptr<HostedTenant>& tenant);
   void note_held(Room& room);
   void forget_held(Room& room);
   void tell_largest();
