@@ -34,7 +34,7 @@ class HistoryKeeper {
   static constexpr std::uint64_t flush_delay_ms = 500;
   static constexpr std::size_t own_worker_records = 4096;  // that a ring has room for
   static constexpr std::size_t pooled_records = 256;
-  static constexpr int steps_per_request = 16;  // of one request to delete; the next does the rest
+  static constexpr int steps_per_request = 80;  // of one request to delete; the next does the rest
 
   struct Setup {
     Loop& loop;
