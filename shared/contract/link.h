@@ -96,7 +96,8 @@ struct WorkerStatus {
   std::uint64_t snapshot_version = 0;
   std::uint64_t open_tenants = 0;  // of a pooled worker; the numbers above are their sums
   StoreState store_state = StoreState::healthy;
-  std::uint32_t reserved = 0;
+  // 1: since this process began, what was past its retention has been deleted.
+  std::uint32_t swept = 0;
   FixedText<128> store_reason{};
 };
 

@@ -34,7 +34,7 @@ const Tenant* SleeperSweep::next() const {
   const Tenant* first = nullptr;
   std::int64_t first_due_s = std::numeric_limits<std::int64_t>::max();
   for (const auto& [id, tenant] : tenants_.all()) {
-    if (tenant.phase != Phase::sleeping || awake_until_ms_.contains(id)) continue;
+    if (tenant.phase != Phase::sleeping || awake_.contains(id)) continue;
     const std::int64_t due = due_s(id);
     if (due >= first_due_s || !may_be_swept(tenant)) continue;
     first = &tenant;
@@ -43,22 +43,29 @@ const Tenant* SleeperSweep::next() const {
   return first;
 }
 
-void SleeperSweep::end_turns() {
+bool SleeperSweep::is_over(const TenantId& id, Turn& turn) {
+  const Tenant* const tenant = tenants_.find(id);
+  if (tenant == nullptr || tenant->phase != Phase::running) return true;
   const std::uint64_t now = services_.now_ms();
-  for (auto one = awake_until_ms_.begin(); one != awake_until_ms_.end();) {
+  const bool answered = turn.asked_ms != 0 && tenant->status_ms >= turn.asked_ms;
+  if ((answered && tenant->status.swept != 0) || now - turn.began_ms >= times_.longest_ms) {
+    return true;
+  }
+  turn.asked_ms = now;
+  tenant->worker->request_status();
+  return false;
+}
+
+void SleeperSweep::end_turns() {
+  for (auto one = awake_.begin(); one != awake_.end();) {
     const TenantId id = one->first;
-    if (one->second > now) {
-      ++one;
-      continue;
-    }
     const Tenant* const tenant = tenants_.find(id);
     const bool ran = tenant != nullptr && tenant->phase == Phase::running;
-    if (!tenants_.end_sweep(id)) {
-      one->second = now + times_.still_starting_ms;
+    if (!is_over(id, one->second) || !tenants_.end_sweep(id)) {
       ++one;
       continue;
     }
-    one = awake_until_ms_.erase(one);
+    one = awake_.erase(one);
     if (!ran) continue;
     const Status kept = swept_.set(id, services_.now_s(), [this](const TenantId& other) {
       return tenants_.find(other) == nullptr;
@@ -68,17 +75,12 @@ void SleeperSweep::end_turns() {
 }
 
 std::uint64_t SleeperSweep::until_next_end() const {
-  const std::uint64_t now = services_.now_ms();
-  std::uint64_t wait = times_.look_ms;
-  for (const auto& [id, until] : awake_until_ms_) {
-    wait = std::min(wait, until > now ? until - now : 1);
-  }
-  return std::max<std::uint64_t>(wait, 1);
+  return awake_.empty() ? times_.look_ms : times_.ask_ms;
 }
 
 std::uint64_t SleeperSweep::run() {
   end_turns();
-  while (awake_until_ms_.size() < max_awake) {
+  while (awake_.size() < max_awake) {
     const Tenant* const tenant = next();
     if (tenant == nullptr) break;
     const std::int64_t due_in_s = due_s(tenant->id) - services_.now_s();
@@ -86,10 +88,9 @@ std::uint64_t SleeperSweep::run() {
       return std::min(until_next_end(), static_cast<std::uint64_t>(due_in_s) * 1000);
     }
     const TenantId id = tenant->id;
-    const bool pooled = tenant->config->pool.has_value();
     if (!tenants_.begin_sweep(id)) return std::min(until_next_end(), times_.retry_ms);
     services_.note(false, "wakes to delete what is past retention", id);
-    awake_until_ms_[id] = services_.now_ms() + (pooled ? times_.pooled_awake_ms : times_.awake_ms);
+    awake_[id] = Turn{services_.now_ms(), 0};
   }
   return until_next_end();
 }

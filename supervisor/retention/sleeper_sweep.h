@@ -21,10 +21,9 @@ struct SleeperSweepTimes {
   std::int64_t every_s = 24LL * 60 * 60;
   std::uint64_t look_ms = 60ULL * 60 * 1000;   // for tenants that have come or gone to sleep since
   std::uint64_t retry_ms = 10ULL * 60 * 1000;  // max_workers are there
-  std::uint64_t still_starting_ms = 2'000;
-  // How long a worker is left awake: from 2 s (a pooled one: 15 s) after its start on it deletes.
-  std::uint64_t awake_ms = 30'000;
-  std::uint64_t pooled_awake_ms = 10ULL * 60 * 1000;
+  std::uint64_t ask_ms =
+      1000;  // how often a worker that is awake for it is asked whether it is done
+  std::uint64_t longest_ms = 10ULL * 60 * 1000;  // for which it is left awake in any case
 };
 
 class SleeperSweep {
@@ -52,6 +51,12 @@ class SleeperSweep {
   [[nodiscard]] std::int64_t due_s(const TenantId& tenant) const;
   // Of those that sleep and are not awake for it, whose turn it is next.
   [[nodiscard]] const Tenant* next() const;
+  struct Turn {
+    std::uint64_t began_ms = 0;
+    std::uint64_t asked_ms = 0;
+  };
+  // The worker has said so, or has had its time.
+  [[nodiscard]] bool is_over(const TenantId& id, Turn& turn);
   void end_turns();
   [[nodiscard]] std::uint64_t until_next_end() const;
 
@@ -59,7 +64,7 @@ class SleeperSweep {
   SweptTimes swept_;
   SleeperSweepTimes times_;
   Services services_;
-  std::map<TenantId, std::uint64_t> awake_until_ms_;
+  std::map<TenantId, Turn> awake_;
 };
 
 }  // namespace tenantd

@@ -122,7 +122,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   host.tenants = &tenants;
   const DaemonConfig config = default_daemon_config();
   PoolWorkers pool_workers(tenants, config);
-  PooledTenants pooled(host, pool_workers, [](std::uint64_t) {}, [](const TenantId&) {});
+  PooledTenants pooled(
+      host, pool_workers, [](std::uint64_t) {}, [](const TenantId&) {});
   populate(tenants, pooled);
   Answers answers;
   CommandQueue queue(

@@ -69,6 +69,7 @@ class HistoryKeeper {
   bool flush();
   // Deletes what is due at `now_us`, one short job after the other.
   void sweep(std::int64_t now_us);
+  [[nodiscard]] bool sweeping() const noexcept { return sweeping_; }
   // Ends a sweep after the job that is on its way.
   void stop_sweeping() noexcept { stopping_ = true; }
 

@@ -46,6 +46,7 @@ class HostedTenants {
   void on_job_done(HostedTenant& tenant);
   // Deletes what is due of all tenants of its shards.
   void sweep(std::int64_t now_us) { sweep_.run(now_us); }
+  [[nodiscard]] bool sweeping() const noexcept { return sweep_.running(); }
   // Writes what is buffered of open tenants' histories, and deletes no more.
   void end_histories();
   // Adds the sums of all, those that sleep included.

@@ -25,6 +25,7 @@ class ShardSweep {
 
   // Loop thread. Nothing happens while a run is on its way.
   void run(std::int64_t now_us);
+  [[nodiscard]] bool running() const noexcept { return running_; }
   // No further job; the one on its way ends.
   void stop() noexcept { stopping_ = true; }
 

@@ -228,6 +228,9 @@ void Worker::send_status() {
   auto status = make_link_message<WorkerStatus>(options_.spec.generation);
   if (tenant_) tenant_->add_status(status);
   if (tenants_) tenants_->add_status(status);
+  const bool sweeping =
+      (tenants_ && tenants_->sweeping()) || (tenant_ && tenant_->history().sweeping());
+  status.swept = hosted_.sweep_times.last_us != 0 && !sweeping ? 1 : 0;
   (void)link_.send(status);  // without a supervisor there is nobody to tell
 }
 

@@ -37,8 +37,8 @@ class TimesFile {
 
 class SweepProcess final : public Worker {
  public:
-  SweepProcess(std::uint64_t generation, std::function<void()> end)
-      : generation_(generation), end_(std::move(end)) {}
+  SweepProcess(std::uint64_t generation, std::function<void()> end, std::function<void()> tell)
+      : generation_(generation), end_(std::move(end)), tell_(std::move(tell)) {}
   [[nodiscard]] pid_t pid() const override { return 1; }
   [[nodiscard]] uid_t uid() const override { return 1; }
   [[nodiscard]] std::uint64_t generation() const override { return generation_; }
@@ -52,7 +52,7 @@ class SweepProcess final : public Worker {
   void update_settings(const TenantSettings&) override {}
   [[nodiscard]] Status apply_limits(const ResourceLimits&) override { return {}; }
   [[nodiscard]] Status attach(Attach, UniqueFd) override { return {}; }
-  void request_status() override {}
+  void request_status() override { tell_(); }
   [[nodiscard]] Status attach_tenant(const TenantSettings&, Attach, UniqueFd) override {
     return {};
   }
@@ -62,6 +62,7 @@ class SweepProcess final : public Worker {
  private:
   std::uint64_t generation_;
   std::function<void()> end_;
+  std::function<void()> tell_;
 };
 
 // Workers are ready, and gone after a drain, when settle() is called.
@@ -124,6 +125,12 @@ class SweepWorld final : public TenantHost {
     const Tenant* const tenant = tenants->find(named(id));
     return tenant == nullptr ? Phase::count : tenant->phase;
   }
+  // What a worker says of itself when it is asked.
+  void tell(const TenantId& id, std::uint64_t generation, std::uint64_t began_ms) {
+    WorkerStatus status;
+    status.swept = now - began_ms >= sweep_takes_ms ? 1 : 0;
+    tenants->on_status(id, generation, status);
+  }
   void die(const TenantId& id) {
     tenants->on_died(id, tenants->find(id)->generation, {DeathCause::Kind::exited, 0}, "");
   }
@@ -134,8 +141,9 @@ class SweepWorld final : public TenantHost {
                                                std::uint64_t generation) override {
     ++starts[id.str()];
     if (broken.contains(id)) return fail(ErrorCode::unavailable, "broken");
-    return std::unique_ptr<Worker>(
-        std::make_unique<SweepProcess>(generation, [this, id] { ending.insert(id); }));
+    return std::unique_ptr<Worker>(std::make_unique<SweepProcess>(
+        generation, [this, id] { ending.insert(id); },
+        [this, id, generation, began_ms = now] { tell(id, generation, began_ms); }));
   }
   [[nodiscard]] std::uint64_t last_generation(const TenantId&) const override { return 0; }
   void journal(EventType, const TenantId&, pid_t, std::uint64_t, const std::string&) override {}
@@ -144,6 +152,7 @@ class SweepWorld final : public TenantHost {
   void worker_gone(const TenantId&, const DeathCause*) override {}
   void impossible(const TenantId&, const std::string& what) override { FAIL(what); }
 
+  std::uint64_t sweep_takes_ms = 20'000;
   TimesFile file;
   DaemonConfig config;
   SleeperSweepTimes times;
