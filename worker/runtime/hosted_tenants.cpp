@@ -219,7 +219,7 @@ void HostedTenants::delete_rows(const std::shared_ptr<HostedTenant>& tenant) {
       shared_.edits.submit(tenant.get(), [this, tenant]() -> EditThread::Completion {
         const std::string_view id = tenant->context().tenant().view();
         const auto file = files_.find(shard_of(id, spec_.shard_count));
-        Status deleted;
+        Result<bool> deleted = false;
         if (file != files_.end() && file->second != nullptr) {
           deleted = delete_tenant_rows(tenant->context(), *file->second);
         }

@@ -5,31 +5,43 @@
 namespace tenantd {
 namespace {
 
-// What refers to a row goes before it.
-constexpr std::array<std::string_view, 7> deletions{
-    "DELETE FROM staged_vectors WHERE tenant_id = ?1",
-    "DELETE FROM utterances WHERE tenant_id = ?1",
-    "DELETE FROM routes WHERE tenant_id = ?1",
-    "DELETE FROM route_images WHERE tenant_id = ?1",
-    "DELETE FROM executions WHERE tenant_id = ?1",
-    "DELETE FROM deletions WHERE tenant_id = ?1",
-    "DELETE FROM tenants WHERE tenant_id = ?1"};
+// Who is referred to goes after those who refer to it.
+constexpr std::array<std::string_view, 7> delete_texts{
+    "DELETE FROM staged_vectors WHERE tenant_id = ?1 AND (route_id, ordinal) IN (SELECT route_id,"
+    " ordinal FROM staged_vectors WHERE tenant_id = ?1 LIMIT ?2)",
+    "DELETE FROM utterances WHERE tenant_id = ?1 AND (route_id, ordinal) IN (SELECT route_id,"
+    " ordinal FROM utterances WHERE tenant_id = ?1 LIMIT ?2)",
+    "DELETE FROM routes WHERE tenant_id = ?1 AND route_id IN (SELECT route_id FROM routes"
+    " WHERE tenant_id = ?1 LIMIT ?2)",
+    "DELETE FROM route_images WHERE tenant_id = ?1 AND slot IN (SELECT slot FROM route_images"
+    " WHERE tenant_id = ?1 LIMIT ?2)",
+    "DELETE FROM executions WHERE tenant_id = ?1 AND (time_us, serial) IN (SELECT time_us, serial"
+    " FROM executions WHERE tenant_id = ?1 LIMIT ?2)",
+    "DELETE FROM deletions WHERE tenant_id = ?1 AND (time_us, what) IN (SELECT time_us, what"
+    " FROM deletions WHERE tenant_id = ?1 LIMIT ?2)",
+    "DELETE FROM tenants WHERE tenant_id = ?1 AND ?2 > 0"};
 
 }  // namespace
 
-std::span<const std::string_view> tenant_deletion_texts() noexcept { return deletions; }
+std::span<const std::string_view> tenant_rows_statement_texts() noexcept { return delete_texts; }
 
-// The statements are prepared here: they run once in a tenant's life.
-Status delete_tenant_rows(const ExecutionContext& context, StoreFile& file) {
-  Result<Transaction> transaction = Transaction::begin(file.database());
+Result<bool> delete_tenant_rows(const ExecutionContext& context, StoreFile& file,
+                                std::int64_t most_rows) {
+  Database& database = file.database();
+  Result<Transaction> transaction = Transaction::begin(database);
   if (!transaction) return fail(transaction.error());
-  for (const std::string_view text : deletions) {
-    Result<Statement> statement = file.database().prepare(text);
-    if (!statement) return fail(statement.error());
-    statement->bind(1, context.tenant().view());
-    if (Status status = statement->run(); !status) return status;
+  std::int64_t left = most_rows;
+  for (const std::string_view text : delete_texts) {
+    Result<Statement> remove = database.prepare(text);
+    if (!remove) return fail(remove.error());
+    remove->bind(1, context.tenant().view());
+    remove->bind(2, left);
+    if (Status status = remove->run(); !status) return fail(status.error());
+    left -= database.changes();
+    if (left <= 0) break;  // a row that others refer to never goes before them
   }
-  return transaction->commit();
+  if (Status status = transaction->commit(); !status) return fail(status.error());
+  return left <= 0;
 }
 
 }  // namespace tenantd

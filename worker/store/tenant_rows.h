@@ -1,9 +1,11 @@
-// All rows of one tenant in a database that tenants share: what goes when the tenant leaves it.
+// All rows of one tenant in a database that many share, table by table: deleted.
 //
-// Runs in: worker, the thread that has the file. The tenant is the context's, as everywhere in the
-// store; no TenantStore or HistoryStore of it may be in use on that file meanwhile.
+// Runs in: worker, editor thread. Every call blocks on the disk and is one transaction. It prepares
+// statements of its own: nobody needs them but who clears a tenant away.
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 
@@ -13,11 +15,14 @@
 
 namespace tenantd {
 
-// Blocking, durable, in one transaction: all of the tenant's rows are gone, or none is. A tenant
-// that has none is no error. Errors: store_degraded, unavailable.
-[[nodiscard]] Status delete_tenant_rows(const ExecutionContext& context, StoreFile& file);
+inline constexpr std::int64_t all_tenant_rows = std::numeric_limits<std::int64_t>::max();
 
-// The texts of the statements, for the tests that look at what SQLite makes of them.
-[[nodiscard]] std::span<const std::string_view> tenant_deletion_texts() noexcept;
+// Deletes at most `most_rows` (≥ 1) of the tenant's rows, durable when it returns; its own row goes
+// last. True: there may be more. The tenant must be open nowhere. Errors: store_degraded.
+[[nodiscard]] Result<bool> delete_tenant_rows(const ExecutionContext& context, StoreFile& file,
+                                              std::int64_t most_rows = all_tenant_rows);
+
+// Their texts, for the tests that look at what SQLite makes of them.
+[[nodiscard]] std::span<const std::string_view> tenant_rows_statement_texts() noexcept;
 
 }  // namespace tenantd
