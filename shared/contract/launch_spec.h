@@ -49,7 +49,7 @@ struct MountSpec {
 
 struct LaunchSpec {
   static constexpr std::uint32_t magic_value = 0x746e7464;  // "tntd"
-  static constexpr std::uint32_t version_value = 4;
+  static constexpr std::uint32_t version_value = 5;
   static constexpr std::size_t max_mounts = 12;
   static constexpr std::size_t max_data_files = 8;
   static constexpr std::size_t max_connect_ports = 64;
@@ -75,9 +75,9 @@ struct LaunchSpec {
   std::uint32_t data_file_count = 0;
   std::uint32_t allowances = 0;
   std::array<FixedText<32>, max_data_files> data_files{};
-  // Of a pooled worker: how many shards there are in all, and its own. Each is a directory of /data
-  // with files of these names; /data itself holds `running_file_name` then. 0: a worker of one
-  // tenant.
+  // Of a pooled worker: how many home shards there are in all, and those of either kind that are
+  // its. Each is a directory of /data with files of these names; /data itself holds
+  // `running_file_name` then. 0: a worker of one tenant.
   std::uint32_t shard_count = 0;
   std::uint32_t reserved_too = 0;
   ShardSet shards{};

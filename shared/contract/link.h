@@ -31,6 +31,7 @@ enum class LinkKind : std::uint16_t {
   command = 6,       // control only
   probe_result = 7,  // tenantd-probe only
   row_result = 8,    // likewise
+  rows_moved = 9,    // pooled workers only
   // supervisor → program
   attach = 32,  // carries the client's socket
   settings = 33,
@@ -47,6 +48,7 @@ enum class LinkKind : std::uint16_t {
   probe_order = 44,          // tenantd-probe only
   release_tenant = 45,       // pooled workers only
   row_tenant = 46,           // tenantd-probe only; carries a client's socket
+  move_rows = 47,            // pooled workers only
 };
 
 struct LinkHeader {
@@ -158,6 +160,26 @@ struct ReleaseTenant {
   FixedText<64> tenant_id{};
   DrainReason reason = DrainReason::removed;
   std::uint32_t reserved = 0;
+};
+
+// To a pooled worker that has both shards: all rows of the tenant go from one to the other. It may
+// come again, whatever was done of it. Until the answer says that it is done, nobody attaches to
+// the tenant.
+struct MoveRows {
+  static constexpr LinkKind kind = LinkKind::move_rows;
+  LinkHeader header{};
+  FixedText<64> tenant_id{};
+  std::uint32_t from = 0;
+  std::uint32_t to = 0;
+};
+
+struct RowsMoved {
+  static constexpr LinkKind kind = LinkKind::rows_moved;
+  LinkHeader header{};
+  FixedText<64> tenant_id{};
+  std::uint32_t to = 0;
+  std::uint32_t done = 0;   // 1: all are there and durable, and none is left where they were
+  FixedText<128> reason{};  // otherwise
 };
 
 // Fills in the header of a message to be sent.

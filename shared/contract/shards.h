@@ -1,8 +1,9 @@
 // Where a pooled tenant's rows are: a fixed number of shards, each a directory with one database.
 //
 // Used by the supervisor, which gives shards to pooled workers and attachments to the worker that
-// has the tenant's, and by that worker. A tenant's shard depends on its id and the number of shards
-// only, so that number never changes while data exists.
+// has the tenant's, and by that worker. A tenant's home shard depends on its id and the number of
+// shards only, so that number never changes while data exists. A tenant that was accused of a
+// worker's death has an own shard instead, with a number behind those of the home shards.
 #pragma once
 
 #include <array>
@@ -16,6 +17,7 @@ namespace tenantd {
 
 inline constexpr std::uint32_t max_shards = 256;
 inline constexpr std::uint32_t default_shards = 64;
+inline constexpr std::uint32_t max_own_shards = 64;
 
 // 64-bit FNV-1a; http://www.isthe.com/chongo/tech/comp/fnv/. Written to disk by its effect: it must
 // not change.
@@ -37,6 +39,11 @@ inline constexpr std::uint32_t default_shards = 64;
 [[nodiscard]] constexpr std::uint32_t shard_of(std::string_view tenant_id,
                                                std::uint32_t shard_count) noexcept {
   return static_cast<std::uint32_t>(shard_hash(tenant_id) % shard_count);
+}
+
+// Shards of either kind have numbers below this. `shard_count` ≤ max_shards.
+[[nodiscard]] constexpr std::uint32_t shard_limit(std::uint32_t shard_count) noexcept {
+  return shard_count + max_own_shards < max_shards ? shard_count + max_own_shards : max_shards;
 }
 
 // "007": the shard's directory below the pooled worker's.

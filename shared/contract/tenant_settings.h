@@ -72,7 +72,9 @@ struct TenantSettings {
   std::uint32_t executions_sample_e6 = 0;
   std::uint32_t max_executions = 0;  // rows of that history; the oldest go first
   std::uint32_t retention_days = 0;  // 0: what is recorded stays until there is no room
-  std::uint32_t reserved = 0;
+  // Of a tenant of pooled workers that has one (shards.h): where its rows are. 0: in its home
+  // shard. The supervisor's word, no key of a file.
+  std::uint32_t own_shard = 0;
   friend bool operator==(const TenantSettings&, const TenantSettings&) = default;
 };
 

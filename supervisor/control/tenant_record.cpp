@@ -79,7 +79,7 @@ TenantRecord make_pooled_record(const TenantId& id, const PooledTenant& tenant,
   record.shared_uid = shared_uid ? 1 : 0;
   record.memory_pressure = TenantRecord::pressure_unknown;
   record.cpu_pressure = TenantRecord::pressure_unknown;
-  record.reason.assign_truncated(tenant.accusation);
+  record.reason.assign_truncated(PooledTenants::probation_reason(tenant));
   if (tenant.deaths > 1) {
     record.state = TenantState::quarantined;
     record.reason.assign_truncated(PooledTenants::quarantine_reason(tenant));
@@ -89,7 +89,11 @@ TenantRecord make_pooled_record(const TenantId& id, const PooledTenant& tenant,
   record.state = tenant_state(worker->phase);
   record.generation = worker->generation;
   record.restarts = worker->deaths;
-  if (!worker->reason.empty()) record.reason.assign_truncated(worker->reason);
+  if (!worker->reason.empty()) {
+    const std::string probation = PooledTenants::probation_reason(tenant);
+    record.reason.assign_truncated(probation.empty() ? worker->reason
+                                                     : probation + "; " + worker->reason);
+  }
   if (worker->phase == Phase::backoff) {
     record.retry_in_ms = worker->deadline_ms - std::min(now_ms, worker->deadline_ms);
   }

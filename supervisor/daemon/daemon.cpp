@@ -56,7 +56,8 @@ Daemon::Daemon(DaemonParts parts)
                 }},
       workforce_(services_, parts_.launcher, parts_.physical, uids_of(parts_), parts_.paths),
       tenants_(*this, TenantPolicy::from(parts_.config), std::random_device{}()),
-      pool_workers_(tenants_, parts_.config),
+      own_shards_(read_own_shards(parts_)),
+      pool_workers_(tenants_, parts_.config, own_shards_),
       pooled_(
           *this, pool_workers_,
           [this](std::uint64_t files) {
@@ -195,6 +196,13 @@ void Daemon::prepare_encoders() {
                      });
   parts_.config.prepared_encoders = store.prepare(parts_.config.encoders);
   workforce_.configure(parts_.config);
+}
+
+OwnShards Daemon::read_own_shards(const DaemonParts& parts) {
+  OwnShards shards(parts.paths.state_dir + "/own-shards");
+  for (const std::string& problem : shards.load()) parts.log.error("own shards: " + problem);
+  shards.avoid(shards_on_disk(parts.paths.state_dir));
+  return shards;
 }
 
 void Daemon::check_pool() {

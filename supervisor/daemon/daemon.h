@@ -63,6 +63,7 @@ class Daemon final : public TenantHost, public AttachTargets {
   void worker_ready(const TenantId& tenant) override;
   void worker_unavailable(const TenantId& tenant, const Error& error) override;
   void worker_gone(const TenantId& tenant, const DeathCause* crash) override;
+  void rows_moved(const TenantId& worker, const RowsMoved& moved) override;
   void impossible(const TenantId& tenant, const std::string& what) override;
 
   // AttachTargets
@@ -86,6 +87,8 @@ class Daemon final : public TenantHost, public AttachTargets {
   [[nodiscard]] TenantDirectoryCallbacks directory_callbacks();
   void prepare_encoders();
   void check_pool();
+  // What is on disk of tenants with a shard of their own.
+  [[nodiscard]] static OwnShards read_own_shards(const DaemonParts& parts);
   // Moves shards as far as it can be done now, and wakes who has clients that wait.
   void reconcile_pool();
   // Those whose shard the pooled worker is to have, of `tenants`.
@@ -129,6 +132,7 @@ class Daemon final : public TenantHost, public AttachTargets {
   WorkerServices services_;
   Workforce workforce_;
   Tenants tenants_;
+  OwnShards own_shards_;
   PoolWorkers pool_workers_;
   PooledTenants pooled_;
   PoolMembers members_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "shared/base/clock.h"
+#include "supervisor/config/diagnostics.h"
 #include "supervisor/config/reserved_id.h"
 #include "supervisor/daemon/daemon.h"
 #include "supervisor/daemon/event_words.h"
@@ -133,6 +134,8 @@ void Daemon::on_worker_line(const TenantId& tenant, pid_t pid, std::uint64_t gen
 }
 
 void Daemon::worker_ready(const TenantId& tenant) {
+  if (is_reserved_id(tenant.view()) && !stopping_)
+    pool_timer_.start(0, [this] { reconcile_pool(); });
   if (!is_reserved_id(tenant.view())) return broker_.flush(tenant);
   for (const TenantId& id : tenants_of(tenant, broker_.waiting_tenants())) broker_.flush(id);
 }
@@ -154,6 +157,24 @@ void Daemon::worker_gone(const TenantId& tenant, const DeathCause* crash) {
   if (crash != nullptr) {
     const auto culprit = find_culprit(pool_directory_path(parts_.config.state_dir, tenant), *crash);
     if (culprit) accusations_.push_back({*culprit, tenant, crash->describe()});
+  }
+  pool_timer_.start(0, [this] { reconcile_pool(); });
+}
+
+void Daemon::rows_moved(const TenantId& worker, const RowsMoved& moved) {
+  if (stopping_) return;  // the next supervisor asks again
+  const auto tenant = TenantId::parse(moved.tenant_id.view());
+  if (!tenant || !pool_workers_.note_moved(worker, *tenant, moved)) {
+    return parts_.log.warning("a pooled worker tells of a move that it was not told to make",
+                              {.tenant = worker.view()});
+  }
+  if (moved.done != 0) {
+    parts_.log.info("its rows are in a shard of its own, " + shard_directory_name(moved.to),
+                    {.tenant = tenant->view()});
+  } else {
+    parts_.log.error(
+        "its rows could not be moved to a shard of its own: " + printable(moved.reason.view(), 128),
+        {.tenant = tenant->view()});
   }
   pool_timer_.start(0, [this] { reconcile_pool(); });
 }

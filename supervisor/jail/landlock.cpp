@@ -98,7 +98,7 @@ Status make_data_files(const LaunchSpec& spec, int directory) {
 // Its shards' directories are there: the supervisor has made or moved them.
 Status make_pool_files(const LaunchSpec& spec, int directory) {
   Status made = make_file(directory, std::string(running_file_name));
-  for (std::uint32_t shard = 0; made && shard < spec.shard_count; ++shard) {
+  for (std::uint32_t shard = 0; made && shard < max_shards; ++shard) {
     if (!spec.shards.has(shard)) continue;
     const std::string name = shard_directory_name(shard);
     const UniqueFd opened(

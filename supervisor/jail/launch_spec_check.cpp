@@ -59,7 +59,8 @@ Status check_allowances(const LaunchSpec& spec) {
 // A worker without a shard has nothing to do, and one of a pool keeps no other files.
 Status check_shards(const LaunchSpec& spec) {
   if (spec.shard_count > max_shards) return refuse("launch spec: too many shards");
-  for (std::uint32_t shard = spec.shard_count; shard < max_shards; ++shard) {
+  const std::uint32_t limit = spec.shard_count == 0 ? 0 : shard_limit(spec.shard_count);
+  for (std::uint32_t shard = limit; shard < max_shards; ++shard) {
     if (spec.shards.has(shard)) return refuse("launch spec: a shard that is none");
   }
   if (spec.shard_count == 0) return {};

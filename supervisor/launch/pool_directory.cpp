@@ -172,6 +172,17 @@ Status check_shard_count(const std::string& state_dir, std::uint32_t shard_count
               "set shards = " + std::to_string(marker->shard_count) + " in [pool]");
 }
 
+ShardSet shards_on_disk(const std::string& state_dir) {
+  ShardSet found;
+  const std::string pool = pool_path(state_dir);
+  for (const std::string& place : names_below(pool)) {
+    for (const std::string& name : names_below(pool + '/' + place)) {
+      if (is_shard_name(name)) found.add(*number_of(name));
+    }
+  }
+  return found;
+}
+
 Result<uid_t> prepare_pool_directory(const std::string& state_dir, const TenantId& worker,
                                      std::uint32_t shard_count, const ShardSet& shards,
                                      const UidAllocator& uids) {
@@ -191,7 +202,7 @@ Result<uid_t> prepare_pool_directory(const std::string& state_dir, const TenantI
       done = move_shard(own + '/' + name, to);
     }
   }
-  for (std::uint32_t shard = 0; done && shard < shard_count; ++shard) {
+  for (std::uint32_t shard = 0; done && shard < max_shards; ++shard) {
     if (!shards.has(shard)) continue;
     done = take_shard(pool, worker.str(), shard_directory_name(shard), *uid, uids);
   }

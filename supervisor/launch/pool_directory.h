@@ -25,6 +25,9 @@ namespace tenantd {
 // Whether data is there and divided otherwise. Errors: invalid_config, permission_denied.
 [[nodiscard]] Status check_shard_count(const std::string& state_dir, std::uint32_t shard_count);
 
+// Numbers of the shards that lie there, wherever.
+[[nodiscard]] ShardSet shards_on_disk(const std::string& state_dir);
+
 // Makes the worker's directory hold exactly `shards`: takes the missing ones from wherever they
 // are, makes those that are nowhere, parks what it is to have no more. Returns the pool's uid,
 // which no tenant ever gets. The worker must not run, nor any other that has one of `shards`.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "shared/base/clock.h"
+
 namespace tenantd {
 namespace {
 
@@ -70,6 +72,7 @@ void PooledTenants::apply_file(const TenantId& id, const TenantConfig& config) {
     return change(id, place->second, std::move(now));
   }
   count_eager(false, now.eager);
+  remember(id, now);
   tenants_.emplace_hint(place, id, std::move(now));
   ++per_shard_[workers_.shard_of_tenant(id)];
   tell(EventType::config_applied, id, "new");
@@ -77,9 +80,26 @@ void PooledTenants::apply_file(const TenantId& id, const TenantConfig& config) {
   if (all_known_) on_new_(id);
 }
 
+// What an earlier supervisor, or this one before the file went away, has found out about it.
+void PooledTenants::remember(const TenantId& id, PooledTenant& tenant) {
+  const OwnShard* const own = workers_.own().find(id);
+  if (own == nullptr) return;
+  tenant.settings.own_shard = own->shard;
+  if (own->deaths == 0) return;
+  tenant.settings.suspect = 1;
+  tenant.deaths = own->deaths;
+  tenant.accusation = own->accusation;
+  tenant.accused_wall_ms = own->accused_wall_ms;
+  // May be before the clock's zero: only differences count.
+  const std::int64_t elapsed_ms = std::max<std::int64_t>(wall_clock_ms() - own->accused_wall_ms, 0);
+  tenant.accused_ms = host_.now_ms() - static_cast<std::uint64_t>(elapsed_ms);
+}
+
 void PooledTenants::change(const TenantId& id, PooledTenant& tenant, PooledTenant now) {
   now.settings.suspect = tenant.settings.suspect;
   now.used = tenant.used;
+  now.settings.own_shard = tenant.settings.own_shard;
+  now.accused_wall_ms = tenant.accused_wall_ms;
   now.deaths = tenant.deaths;
   now.accused_ms = tenant.accused_ms;
   now.accusation = tenant.accusation;
@@ -138,9 +158,11 @@ void PooledTenants::accuse(const TenantId& id, const TenantId& worker, const std
   tenant.deaths = again ? tenant.deaths + 1 : 1;
   tenant.accused_ms = now_ms;
   tenant.accusation = worker.str() + " died while it ran a request of this tenant: " + how;
+  tenant.accused_wall_ms = wall_clock_ms();
   tenant.settings.suspect = 1;
+  const std::string how_kept = keep_accusation(id, tenant);
   host_.journal(again ? EventType::tenant_quarantined : EventType::tenant_suspected, id, 0, 0,
-                tenant.accusation);
+                tenant.accusation + "; " + how_kept);
   workers_.set_probation(id, true);
   if (!again) return;
   Error error;
@@ -150,6 +172,33 @@ void PooledTenants::accuse(const TenantId& id, const TenantId& worker, const std
   host_.worker_unavailable(id, error);
 }
 
+// Gives it a shard of its own, if it has none. Returns what becomes of it, for people.
+std::string PooledTenants::keep_accusation(const TenantId& id, PooledTenant& tenant) {
+  OwnShards& shards = workers_.own();
+  OwnShard record;
+  if (const OwnShard* const own = shards.find(id)) record = *own;
+  record.deaths = tenant.deaths;
+  record.accused_wall_ms = tenant.accused_wall_ms;
+  record.accusation = tenant.accusation;
+  if (record.shard != 0) {
+    const Status kept = shards.change(id, record);
+    std::string where = "in its own shard " + shard_directory_name(record.shard);
+    return kept ? where : where + ", but a restart forgets it: " + kept.error().message;
+  }
+  const std::uint32_t home = workers_.shard_of_tenant(id);
+  if (workers_.is_on_probation(home)) {
+    return "its whole shard " + shard_directory_name(home) + " is there, and a restart forgets it";
+  }
+  if (const Status kept = shards.keep(id, workers_.shard_count(), record); !kept) {
+    return "its whole shard " + shard_directory_name(home) +
+           " goes with it, and a restart forgets it: " + kept.error().message;
+  }
+  tenant.settings.own_shard = workers_.shard_of_tenant(id);
+  --per_shard_[home];
+  ++per_shard_[tenant.settings.own_shard];
+  return "it moves to a shard of its own, " + shard_directory_name(tenant.settings.own_shard);
+}
+
 bool PooledTenants::acquit(const TenantId& id) {
   const auto found = tenants_.find(id);
   if (found == tenants_.end() || found->second.deaths == 0) return false;
@@ -157,6 +206,7 @@ bool PooledTenants::acquit(const TenantId& id) {
   tenant.deaths = 0;
   tenant.accusation.clear();
   tenant.settings.suspect = 0;
+  if (tenant.settings.own_shard != 0) (void)keep_accusation(id, tenant);
   if (Worker* const worker = workers_.holder_of(id)) worker->update_tenant(tenant.settings);
   host_.journal(EventType::tenant_restarted, id, 0, 0, "no longer suspected");
   const std::uint32_t shard = workers_.shard_of_tenant(id);
@@ -177,6 +227,15 @@ std::string PooledTenants::quarantine_reason(const PooledTenant& tenant) {
 void PooledTenants::note_use(const TenantId& id) {
   const auto found = tenants_.find(id);
   if (found != tenants_.end()) found->second.used = true;
+}
+
+std::string PooledTenants::probation_reason(const PooledTenant& tenant) {
+  if (tenant.deaths == 0) return {};
+  std::string text = "on probation since " + format_utc(tenant.accused_wall_ms);
+  text += tenant.settings.own_shard == 0
+              ? " with its whole shard"
+              : " in shard " + shard_directory_name(tenant.settings.own_shard) + " of its own";
+  return text + ": " + tenant.accusation;
 }
 
 void PooledTenants::settle() {

@@ -26,7 +26,8 @@ struct PooledTenant {
   // other; by the last one's word.
   std::uint32_t deaths = 0;
   std::uint64_t accused_ms = 0;
-  std::string accusation;  // for people; empty: none
+  std::int64_t accused_wall_ms = 0;  // UTC; survives as OwnShard does
+  std::string accusation;            // for people; empty: none
 };
 
 class PooledTenants {
@@ -48,13 +49,16 @@ class PooledTenants {
   void reject_file(const TenantId& id, const std::string& why);
   void remove_file(const TenantId& id);
   // A pooled worker died as it ran the tenant's request. At once: what may have been that request
-  // is not run again, and its shard goes to the probation worker. The second time it is
-  // quarantined.
+  // is not run again, and the tenant goes to the probation worker, in a shard of its own or, where
+  // there is none to be had, with its home shard. The second time it is quarantined. Known to the
+  // next supervisor, too, if it has an own shard.
   void accuse(const TenantId& id, const TenantId& worker, const std::string& how);
   // By hand. False: nobody accused it.
   bool acquit(const TenantId& id);
   // Empty: attachments are taken.
   [[nodiscard]] static std::string quarantine_reason(const PooledTenant& tenant);
+  // Since when, where and why; empty: nobody accuses it.
+  [[nodiscard]] static std::string probation_reason(const PooledTenant& tenant);
   // The end of a batch of files; of the first one all are known.
   void settle();
 
@@ -67,6 +71,8 @@ class PooledTenants {
 
  private:
   void change(const TenantId& id, PooledTenant& tenant, PooledTenant now);
+  void remember(const TenantId& id, PooledTenant& tenant);
+  [[nodiscard]] std::string keep_accusation(const TenantId& id, PooledTenant& tenant);
   void tell(EventType type, const TenantId& id, const std::string& detail);
   void count_eager(bool before, bool now) noexcept;
 

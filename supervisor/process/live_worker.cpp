@@ -114,6 +114,14 @@ void LiveWorker::on_message(std::span<const std::byte> packet) {
       }
       return services_.events->on_status(record_.tenant, record_.generation, status);
     }
+    case LinkKind::rows_moved: {
+      RowsMoved moved;
+      if (!parse_link_message(packet, moved) || !moved.tenant_id.valid() || !moved.reason.valid() ||
+          moved.done > 1) {
+        break;
+      }
+      return services_.events->on_rows_moved(record_.tenant, record_.generation, moved);
+    }
     case LinkKind::drained: {
       Drained drained;
       if (!parse_link_message(packet, drained)) break;
@@ -208,6 +216,14 @@ void LiveWorker::release_tenant(const TenantId& tenant, DrainReason reason) {
   auto message = make_link_message<ReleaseTenant>(record_.generation);
   message.reason = reason;
   (void)message.tenant_id.assign(tenant.view());  // a TenantId fits
+  if (process_->linked() && !process_->send(message)) misbehaved("it does not read its link");
+}
+
+void LiveWorker::move_rows(const TenantId& tenant, std::uint32_t from, std::uint32_t to) {
+  auto message = make_link_message<MoveRows>(record_.generation);
+  (void)message.tenant_id.assign(tenant.view());  // a TenantId fits
+  message.from = from;
+  message.to = to;
   if (process_->linked() && !process_->send(message)) misbehaved("it does not read its link");
 }
 

@@ -76,6 +76,7 @@ class LiveWorker final : public Worker {
                                      UniqueFd socket) override;
   void update_tenant(const TenantSettings& settings) override;
   void release_tenant(const TenantId& tenant, DrainReason reason) override;
+  void move_rows(const TenantId& tenant, std::uint32_t from, std::uint32_t to) override;
 
  private:
   LiveWorker(const WorkerServices& services, RunRecord record);

@@ -289,6 +289,10 @@ void Tenants::on_status(const TenantId& id, std::uint64_t generation, const Work
   tenant->status_ms = host_.now_ms();
 }
 
+void Tenants::on_rows_moved(const TenantId& id, std::uint64_t generation, const RowsMoved& moved) {
+  if (lookup_run(id, generation) != nullptr) host_.rows_moved(id, moved);
+}
+
 void Tenants::on_misbehaved(const TenantId& id, std::uint64_t generation, const std::string& how) {
   Tenant* const tenant = lookup_run(id, generation);
   if (tenant == nullptr) return;

@@ -73,6 +73,8 @@ class Tenants final : public WorkerEvents {
   void on_registered(const TenantId& tenant, std::uint64_t generation) override;
   void on_status(const TenantId& tenant, std::uint64_t generation,
                  const WorkerStatus& status) override;
+  void on_rows_moved(const TenantId& worker, std::uint64_t generation,
+                     const RowsMoved& moved) override;
   void on_misbehaved(const TenantId& tenant, std::uint64_t generation,
                      const std::string& how) override;
   void on_died(const TenantId& tenant, std::uint64_t generation, const DeathCause& cause,

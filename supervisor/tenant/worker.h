@@ -83,6 +83,8 @@ class Worker {
                                              UniqueFd socket) = 0;
   virtual void update_tenant(const TenantSettings& settings) = 0;
   virtual void release_tenant(const TenantId& tenant, DrainReason reason) = 0;
+  // WorkerEvents::on_rows_moved follows, unless it dies before.
+  virtual void move_rows(const TenantId& tenant, std::uint32_t from, std::uint32_t to) = 0;
 };
 
 // What workers tell. `generation` tells a late word of an earlier run apart. After on_died the
@@ -97,6 +99,9 @@ class WorkerEvents {
   virtual void on_registered(const TenantId& tenant, std::uint64_t generation) = 0;
   virtual void on_status(const TenantId& tenant, std::uint64_t generation,
                          const WorkerStatus& status) = 0;
+  // `worker` is a pooled one; what it says of which tenant is its word only.
+  virtual void on_rows_moved(const TenantId& worker, std::uint64_t generation,
+                             const RowsMoved& moved) = 0;
   virtual void on_misbehaved(const TenantId& tenant, std::uint64_t generation,
                              const std::string& how) = 0;
   virtual void on_died(const TenantId& tenant, std::uint64_t generation, const DeathCause& cause,
@@ -130,6 +135,8 @@ class TenantHost {
   // Its process is gone; also told while the tenants are in the middle of a step.
   // `crash`: why, if it died without being asked to; null: it was, or it never ran.
   virtual void worker_gone(const TenantId& tenant, const DeathCause* crash) = 0;
+  // A running pooled worker's answer to Worker::move_rows.
+  virtual void rows_moved(const TenantId& worker, const RowsMoved& moved) = 0;
   // A table cell that only a bug of ours reaches.
   virtual void impossible(const TenantId& tenant, const std::string& what) = 0;
 };

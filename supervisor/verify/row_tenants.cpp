@@ -22,6 +22,9 @@ constexpr std::uint64_t first_attachment = 1ULL << 63U;
 TenantId row_tenant_id(RowSide side, std::uint32_t shard, std::uint32_t shard_count) {
   std::string name(reserved_id_prefix);
   name += side == RowSide::intruder ? "verify-a-" : "verify-b-";
+  if (shard >= shard_count) {  // some tenant's own: theirs, too, by the supervisor's word
+    return TenantId::parse(name + "own-" + std::to_string(shard)).value();
+  }
   for (std::uint32_t number = 0;; ++number) {  // one in `shard_count` is the shard's
     const std::string id = name + std::to_string(number);
     if (shard_of(id, shard_count) == shard) return TenantId::parse(id).value();  // well-formed
@@ -45,7 +48,7 @@ TenantSettings row_tenant_settings(const TenantId& id) {
   return settings;
 }
 
-Result<UniqueFd> connect_row_tenant(Worker& worker, const TenantId& id) {
+Result<UniqueFd> connect_row_tenant(Worker& worker, const TenantId& id, std::uint32_t own_shard) {
   static std::uint64_t next_attachment = first_attachment;
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) != 0) {
@@ -60,7 +63,9 @@ Result<UniqueFd> connect_row_tenant(Worker& worker, const TenantId& id) {
   attach.peer_gid = ::getegid();
   attach.peer_pid = ::getpid();
   attach.protocol_version = row_protocol_version;
-  const Status handed = worker.attach_tenant(row_tenant_settings(id), attach, std::move(theirs));
+  TenantSettings settings = row_tenant_settings(id);
+  settings.own_shard = own_shard;
+  const Status handed = worker.attach_tenant(settings, attach, std::move(theirs));
   if (!handed) return tl::unexpected(handed.error());
   return ours;
 }

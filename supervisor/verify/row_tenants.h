@@ -18,6 +18,8 @@ namespace tenantd {
 [[nodiscard]] TenantSettings row_tenant_settings(const TenantId& id);
 
 // Hands one end of a connection to `worker`, as of a client of the tenant, and returns the other.
-[[nodiscard]] Result<UniqueFd> connect_row_tenant(Worker& worker, const TenantId& id);
+// `own_shard`: as of TenantSettings.
+[[nodiscard]] Result<UniqueFd> connect_row_tenant(Worker& worker, const TenantId& id,
+                                                  std::uint32_t own_shard);
 
 }  // namespace tenantd

@@ -82,7 +82,8 @@ Status Verification::run_rows(const Tenant& process, RowPhase phase) {
     const auto at = static_cast<std::size_t>(side);
     connections.ids[at] = row_tenant_id(side, shard_, shards);
     row_tenants_[at] = connections.ids[at];
-    auto connected = connect_row_tenant(*process.worker, *connections.ids[at]);
+    auto connected =
+        connect_row_tenant(*process.worker, *connections.ids[at], shard_ >= shards ? shard_ : 0);
     if (!connected) return tl::unexpected(connected.error());
     connections.sockets[at] = std::move(*connected);
   }

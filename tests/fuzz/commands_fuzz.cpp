@@ -38,6 +38,7 @@ class FakeWorker final : public Worker {
   }
   void update_tenant(const TenantSettings&) override {}
   void release_tenant(const TenantId&, DrainReason) override {}
+  void move_rows(const TenantId&, std::uint32_t, std::uint32_t) override {}
   void drain(DrainReason, std::uint32_t) override {}
   void kill() override {}
   void update_settings(const TenantSettings&) override {}
@@ -66,6 +67,7 @@ struct Host final : TenantHost {
   void worker_ready(const TenantId&) override {}
   void worker_unavailable(const TenantId&, const Error&) override {}
   void worker_gone(const TenantId&, const DeathCause*) override {}
+  void rows_moved(const TenantId&, const RowsMoved&) override {}
   void impossible(const TenantId&, const std::string&) override { std::abort(); }
 };
 

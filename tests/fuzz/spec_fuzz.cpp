@@ -42,7 +42,8 @@ void check_promises(const LaunchSpec& spec) {
     require(!name.empty() && name != ".." && name.find('/') == std::string_view::npos);
   }
   require(spec.shard_count <= max_shards);
-  for (std::uint32_t shard = spec.shard_count; shard < max_shards; ++shard) {
+  for (std::uint32_t shard = spec.shard_count == 0 ? 0 : shard_limit(spec.shard_count);
+       shard < max_shards; ++shard) {
     require(!spec.shards.has(shard));
   }
   FilterPlan plan;

@@ -61,6 +61,7 @@ class FakeWorker final : public Worker {
   }
   void update_tenant(const TenantSettings&) override {}
   void release_tenant(const TenantId&, DrainReason) override {}
+  void move_rows(const TenantId&, std::uint32_t, std::uint32_t) override {}
   void drain(DrainReason, std::uint32_t) override;
   void kill() override;
   void update_settings(const TenantSettings&) override {}
@@ -119,6 +120,7 @@ class World final : public TenantHost {
   }
   void worker_unavailable(const TenantId& tenant, const Error&) override { waiting.erase(tenant); }
   void worker_gone(const TenantId&, const DeathCause*) override {}
+  void rows_moved(const TenantId&, const RowsMoved&) override {}
   void impossible(const TenantId& tenant, const std::string& what) override {
     fail_run(tenant.str() + ": " + what);
   }

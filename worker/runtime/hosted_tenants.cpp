@@ -26,7 +26,9 @@ std::uint64_t tenant_share_of_routes(std::uint64_t memory_max_bytes) noexcept {
 
 HostedTenants::HostedTenants(const LaunchSpec& spec, std::string data_directory,
                              EncoderShelf encoders, const HostedServices& shared,
-                             AttachmentSet& attachments, std::function<void()> on_sweep_job_done)
+                             AttachmentSet& attachments,
+                             std::function<void()> on_background_job_done,
+                             RowsMover::OnEnd on_moved)
     : spec_(spec),
       directory_(std::move(data_directory)),
       encoders_(std::move(encoders)),
@@ -34,8 +36,53 @@ HostedTenants::HostedTenants(const LaunchSpec& spec, std::string data_directory,
       attachments_(attachments),
       memory_for_routes_(memory_for_routes(spec.memory_max_bytes)),
       sweep_(
-          shared.edits, [this](std::uint32_t shard) { return open_for_sweep(shard); },
-          spec.shard_count, std::move(on_sweep_job_done)) {}
+          shared.edits, [this](std::uint32_t shard) { return open_for_sweep(shard); }, max_shards,
+          [this, done = on_background_job_done] {
+            take_turns();
+            done();
+          }),
+      mover_(
+          shared.edits, [this](std::uint32_t shard) { return open_shard(shard); },
+          [this, ended = std::move(on_moved), done = on_background_job_done](const MoveRows& order,
+                                                                             const Status& status) {
+            ended(order, status);
+            take_turns();
+            done();
+          },
+          on_background_job_done) {}
+
+void HostedTenants::sweep(std::int64_t now_us) {
+  sweep_wanted_us_ = now_us;
+  take_turns();
+}
+
+void HostedTenants::take_turns() {
+  if (sweep_.running()) return;
+  if (mover_.busy()) return mover_.go();
+  if (sweep_wanted_us_) sweep_.run(*std::exchange(sweep_wanted_us_, std::nullopt));
+}
+
+void HostedTenants::move_rows(const MoveRows& order) {
+  const auto id = TenantId::parse(order.tenant_id.valid() ? order.tenant_id.view() : "");
+  if (!id || !spec_.shards.has(order.from) || !spec_.shards.has(order.to) ||
+      order.from != shard_of(id->view(), spec_.shard_count) || order.to < spec_.shard_count) {
+    return shared_.log.write(LogLevel::error, "a move that cannot be was not made");
+  }
+  if (rooms_.contains(*id)) {  // no edit of it may be on its way
+    release(*id, GoawayReason::replaced);
+    return mover_.refuse(order, fail(ErrorCode::unavailable, "the tenant is still open"));
+  }
+  mover_.begin(*id, order);
+  take_turns();
+}
+
+std::optional<std::uint32_t> HostedTenants::shard_for(const TenantId& id,
+                                                      const TenantSettings& settings) const {
+  const std::uint32_t own = settings.own_shard;
+  if (own != 0 && own < spec_.shard_count) return std::nullopt;
+  const std::uint32_t shard = own != 0 ? own : shard_of(id.view(), spec_.shard_count);
+  return spec_.shards.has(shard) ? std::optional(shard) : std::nullopt;
+}
 
 void HostedTenants::take_settings(const TenantSettings& settings) {
   const auto id = TenantId::parse(settings.tenant_id.valid() ? settings.tenant_id.view() : "");
@@ -45,6 +92,9 @@ void HostedTenants::take_settings(const TenantSettings& settings) {
   announced_ = settings;
   const auto found = rooms_.find(*id);
   if (found == rooms_.end()) return;
+  if (found->second.settings.own_shard != settings.own_shard) {
+    return release(*id, GoawayReason::replaced);
+  }
   found->second.settings = settings;
   if (found->second.state == State::open) found->second.tenant->apply_settings(settings);
 }
@@ -62,13 +112,21 @@ void HostedTenants::refuse(const Attach& request, const UniqueFd& socket, ErrorC
 
 void HostedTenants::attach(const Attach& request, UniqueFd socket) {
   const auto id = TenantId::parse(request.tenant_id.valid() ? request.tenant_id.view() : "");
-  if (!id || !spec_.shards.has(shard_of(id->view(), spec_.shard_count))) {
+  auto place = id ? rooms_.find(*id) : rooms_.end();
+  const bool announced = id && announced_.tenant_id.view() == id->view();
+  // Without a word about it: the home shard.
+  const TenantSettings& settings = place != rooms_.end() ? place->second.settings
+                                   : announced           ? announced_
+                                                         : spec_.tenant;
+  if (!id || !shard_for(*id, settings)) {
     return refuse(request, socket, ErrorCode::permission_denied,
                   "this worker does not serve the tenant");
   }
-  auto place = rooms_.find(*id);
+  if (mover_.has(*id)) {
+    return refuse(request, socket, ErrorCode::unavailable, "the tenant's rows are being moved");
+  }
   if (place == rooms_.end()) {
-    if (announced_.tenant_id.view() != id->view()) {
+    if (!announced) {
       return refuse(request, socket, ErrorCode::internal, "the tenant's settings are not known");
     }
     place = rooms_.emplace(*id, Room{}).first;
@@ -119,6 +177,7 @@ std::shared_ptr<StoreFile> HostedTenants::open_for_sweep(std::uint32_t shard) {
 
 void HostedTenants::end_histories() {
   sweep_.stop();
+  mover_.stop();
   for (auto& [id, room] : rooms_) {
     room.tenant->history().stop_sweeping();
     room.tenant->history().flush();
@@ -127,14 +186,25 @@ void HostedTenants::end_histories() {
 
 // Editor thread.
 Result<TenantData> HostedTenants::read(const HostedTenant& tenant, const TenantSettings& settings) {
-  const std::uint32_t shard = shard_of(tenant.context().tenant().view(), spec_.shard_count);
+  const auto shard = shard_for(tenant.context().tenant(), settings);
+  if (!shard) return fail(ErrorCode::unavailable, "the tenant's shard is not here");
+  auto file = open_shard(*shard);
+  if (!file) return tl::unexpected(std::move(file.error()));
+  if (const Status here = check_not_moving(tenant.context(), **file); !here) {
+    return tl::unexpected(here.error());
+  }
+  return TenantData::open_shared(tenant.context(), std::move(*file), settings, encoders_);
+}
+
+// Editor thread.
+Result<std::shared_ptr<StoreFile>> HostedTenants::open_shard(std::uint32_t shard) {
   auto& file = files_[shard];
   if (file == nullptr) {
     auto opened = StoreFile::open(path_of(shard));
-    if (!opened) return tl::unexpected(std::move(opened.error()));
+    if (!opened) return opened;
     file = std::move(*opened);
   }
-  return TenantData::open_shared(tenant.context(), file, settings, encoders_);
+  return file;
 }
 
 void HostedTenants::finish_opening(const std::shared_ptr<HostedTenant>& tenant,

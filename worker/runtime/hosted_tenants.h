@@ -16,6 +16,7 @@
 #include "shared/contract/launch_spec.h"
 #include "worker/runtime/attachment_set.h"
 #include "worker/runtime/hosted_tenant.h"
+#include "worker/runtime/rows_mover.h"
 #include "worker/runtime/shard_sweep.h"
 
 namespace tenantd {
@@ -30,7 +31,7 @@ class HostedTenants {
   // All is borrowed and outlives it. `spec` is a pooled worker's.
   HostedTenants(const LaunchSpec& spec, std::string data_directory, EncoderShelf encoders,
                 const HostedServices& shared, AttachmentSet& attachments,
-                std::function<void()> on_sweep_job_done);
+                std::function<void()> on_background_job_done, RowsMover::OnEnd on_moved);
 
   // Of the next attachment's tenant, or live of one that is open.
   void take_settings(const TenantSettings& settings);
@@ -38,6 +39,8 @@ class HostedTenants {
   // Says GOAWAY and forgets it. Of a tenant that the verifier has planted and that is removed the
   // rows go, too: no file can be its, so nobody else would ever ask for them.
   void release(const TenantId& tenant, GoawayReason reason);
+  // `on_moved` follows, perhaps at once.
+  void move_rows(const MoveRows& order);
   // Those who wait for a tenant to be opened are told that nobody will.
   void refuse_waiting();
   // From the callbacks of attachments and jobs: the tenant may have nothing left to do.
@@ -45,7 +48,7 @@ class HostedTenants {
   void on_turn(TenantSeat& seat);
   void on_job_done(HostedTenant& tenant);
   // Deletes what is due of all tenants of its shards.
-  void sweep(std::int64_t now_us) { sweep_.run(now_us); }
+  void sweep(std::int64_t now_us);
   [[nodiscard]] bool sweeping() const noexcept { return sweep_.running(); }
   // Writes what is buffered of open tenants' histories, and deletes no more.
   void end_histories();
@@ -82,9 +85,14 @@ class HostedTenants {
   void forget_held(Room& room);
   void tell_largest();
   void make_room();
+  // Where the tenant's rows are by the supervisor's word; nothing: in no shard of this worker.
+  [[nodiscard]] std::optional<std::uint32_t> shard_for(const TenantId& id,
+                                                       const TenantSettings& settings) const;
+  void take_turns();
   void expect_idle_work(const std::shared_ptr<HostedTenant>& tenant);
   // Editor thread.
   [[nodiscard]] std::shared_ptr<StoreFile> open_for_sweep(std::uint32_t shard);
+  [[nodiscard]] Result<std::shared_ptr<StoreFile>> open_shard(std::uint32_t shard);
   [[nodiscard]] std::string path_of(std::uint32_t shard) const;
   [[nodiscard]] Result<TenantData> read(const HostedTenant& tenant, const TenantSettings& settings);
 
@@ -101,7 +109,10 @@ class HostedTenants {
   Rooms rooms_;
   WorkerStatus past_{};                                        // of tenants that sleep again
   std::map<std::uint32_t, std::shared_ptr<StoreFile>> files_;  // editor thread's: open shards
+  // One of them at a time: a move copies what a sweep would delete.
   ShardSweep sweep_;
+  RowsMover mover_;
+  std::optional<std::int64_t> sweep_wanted_us_;
   std::mutex idle_mutex_;
   std::map<const void*, std::weak_ptr<HostedTenant>> idle_;  // guarded: have perhaps work left
   const void* last_idle_ = nullptr;                          // editor thread's

@@ -14,8 +14,10 @@ Result<Launch> read_launch(int fd) {
       spec.kind != ProgramKind::worker || spec.generation == 0) {
     return fail(ErrorCode::protocol_error, "not a worker's launch spec of this build");
   }
-  for (std::uint32_t shard = spec.shard_count; shard < max_shards; ++shard) {
-    if (spec.shard_count > max_shards || spec.shards.has(shard)) {
+  if (spec.shard_count > max_shards) return fail(ErrorCode::invalid_argument, "too many shards");
+  const std::uint32_t limit = spec.shard_count == 0 ? 0 : shard_limit(spec.shard_count);
+  for (std::uint32_t shard = limit; shard < max_shards; ++shard) {
+    if (spec.shards.has(shard)) {
       return fail(ErrorCode::invalid_argument, "a shard that there is not");
     }
   }

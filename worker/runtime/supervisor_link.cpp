@@ -79,6 +79,8 @@ void SupervisorLink::receive(std::span<const std::byte> packet, UniqueFd descrip
   if (parse_link_message(packet, settings)) return events_.on_settings(settings);
   ReleaseTenant release;
   if (parse_link_message(packet, release)) return events_.on_release(release);
+  MoveRows move;
+  if (parse_link_message(packet, move)) return events_.on_move_rows(move);
   Drain drain;
   if (parse_link_message(packet, drain)) return events_.on_drain(drain);
   LogPipe log_pipe;

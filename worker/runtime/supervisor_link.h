@@ -29,6 +29,7 @@ struct LinkEvents {
   std::function<void(const Attach&, UniqueFd)> on_attach;
   std::function<void(const Settings&)> on_settings;
   std::function<void(const ReleaseTenant&)> on_release;
+  std::function<void(const MoveRows&)> on_move_rows;
   std::function<void(const Drain&)> on_drain;
   std::function<void(UniqueFd)> on_log_pipe;
   std::function<void()> on_status_request;

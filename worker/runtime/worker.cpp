@@ -80,6 +80,9 @@ LinkEvents Worker::link_events() {
   };
   events.on_settings = [this](const Settings& message) { apply_settings(message.settings); };
   events.on_release = [this](const ReleaseTenant& message) { release(message); };
+  events.on_move_rows = [this](const MoveRows& order) {
+    if (tenants_ && phase_ == Phase::serving) tenants_->move_rows(order);
+  };
   events.on_drain = [this](const Drain& message) { drain(message.reason, message.timeout_ms); };
   events.on_log_pipe = [this](const UniqueFd& pipe) { take_log_pipe(pipe); };
   events.on_status_request = [this] { send_status(); };
@@ -116,7 +119,8 @@ Status Worker::make_attachments() {
     tenants_ = std::make_unique<HostedTenants>(
         options_.spec, options_.data_directory,
         EncoderShelf(options_.encoder_directory, EncoderShelf::Layout::by_name), hosted_,
-        *attachments_, [this] { finish_when_idle(); });
+        *attachments_, [this] { finish_when_idle(); },
+        [this](const MoveRows& order, const Status& status) { tell_moved(order, status); });
   } else {
     tenant_ = std::make_shared<HostedTenant>(id_, options_.spec.tenant, options_.spec.generation,
                                              hosted_);
@@ -217,6 +221,15 @@ std::uint64_t Worker::room_for_routes(const TenantSettings& settings) const {
 void Worker::release(const ReleaseTenant& message) {
   const auto id = TenantId::parse(message.tenant_id.valid() ? message.tenant_id.view() : "");
   if (tenants_ && id) tenants_->release(*id, goaway_reason(message.reason));
+}
+
+void Worker::tell_moved(const MoveRows& order, const Status& status) {
+  auto moved = make_link_message<RowsMoved>(options_.spec.generation);
+  moved.tenant_id = order.tenant_id;
+  moved.to = order.to;
+  moved.done = status ? 1 : 0;
+  if (!status) moved.reason.assign_truncated(status.error().message);
+  (void)link_.send(moved);  // the next supervisor asks again
 }
 
 void Worker::on_job_done(HostedTenant& tenant) {

@@ -58,6 +58,7 @@ class Worker {
   void apply_settings(const TenantSettings& settings);
   void release(const ReleaseTenant& message);
   [[nodiscard]] std::uint64_t room_for_routes(const TenantSettings& settings) const;
+  void tell_moved(const MoveRows& order, const Status& status);
   void on_job_done(HostedTenant& tenant);
   void sweep();
   void end_histories();

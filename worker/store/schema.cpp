@@ -115,6 +115,15 @@ CREATE TABLE deletions(
   newest_us INTEGER NOT NULL,
   PRIMARY KEY(tenant_id, time_us, what)
 ) STRICT, WITHOUT ROWID;
+)sql",
+    // Tenants whose rows go from one database to another (rows_move.h): in the one how far they
+    // are, in the other that they left. The shard is the other one's.
+    R"sql(
+CREATE TABLE moves(
+  tenant_id TEXT NOT NULL PRIMARY KEY,
+  shard INTEGER NOT NULL,
+  state INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 )sql"};
 
 Status run_migration(Database& database, std::int64_t from) {

@@ -12,7 +12,7 @@
 namespace tenantd {
 
 // Of this program: PRAGMA user_version. Raised by every migration.
-inline constexpr std::int64_t schema_version = 7;
+inline constexpr std::int64_t schema_version = 8;
 // PRAGMA application_id: "tntd".
 inline constexpr std::int64_t schema_application_id = 0x746E7464;
 

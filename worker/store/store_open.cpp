@@ -121,8 +121,9 @@ constexpr std::array<std::string_view, 24> statement_texts{
     " + length(embedding)) FROM utterances WHERE tenant_id = ?1), 0) - bytes"
     " FROM tenants WHERE tenant_id = ?1"};
 
-constexpr std::array<std::string_view, 7> tables{
-    "tenants", "routes", "utterances", "staged_vectors", "route_images", "executions", "deletions"};
+constexpr std::array<std::string_view, 8> tables{"tenants",        "routes",       "utterances",
+                                                 "staged_vectors", "route_images", "executions",
+                                                 "deletions",      "moves"};
 constexpr std::array<std::string_view, 5> functions{"coalesce", "count", "length", "max", "sum"};
 
 // Of one statement for one row: about ten seconds. The longest there is sums up the utterances of

@@ -18,7 +18,8 @@ namespace tenantd {
 inline constexpr std::int64_t all_tenant_rows = std::numeric_limits<std::int64_t>::max();
 
 // Deletes at most `most_rows` (≥ 1) of the tenant's rows, durable when it returns; its own row goes
-// last. True: there may be more. The tenant must be open nowhere. Errors: store_degraded.
+// last, and what rows_move.h says of it stays. True: there may be more. The tenant must be open
+// nowhere. Errors: store_degraded.
 [[nodiscard]] Result<bool> delete_tenant_rows(const ExecutionContext& context, StoreFile& file,
                                               std::int64_t most_rows = all_tenant_rows);
 

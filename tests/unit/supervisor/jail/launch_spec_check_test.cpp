@@ -58,11 +58,13 @@ TEST_CASE("a pooled worker has shards of those that there are, and files for the
     spec.shard_count = 64;
     spec.shards.add(0);
     spec.shards.add(63);
+    spec.shards.add(64 + max_own_shards - 1);
     change(spec);
     return check_launch_spec(spec).has_value();
   };
   CHECK(pooled([](LaunchSpec&) {}));
   CHECK_FALSE(pooled([](LaunchSpec& spec) { spec.shard_count = 63; }));
+  CHECK_FALSE(pooled([](LaunchSpec& spec) { spec.shards.add(64 + max_own_shards); }));
   CHECK_FALSE(pooled([](LaunchSpec& spec) { spec.shard_count = 0; }));
   CHECK_FALSE(pooled([](LaunchSpec& spec) { spec.shard_count = max_shards + 1; }));
   CHECK_FALSE(pooled([](LaunchSpec& spec) { spec.shards = {}; }));

@@ -38,6 +38,7 @@ class PoolProcess final : public Worker {
   }
   void update_tenant(const TenantSettings& settings) override;
   void release_tenant(const TenantId& tenant, DrainReason reason) override;
+  void move_rows(const TenantId& tenant, std::uint32_t from, std::uint32_t to) override;
 
  private:
   PoolWorld& world_;
@@ -49,11 +50,13 @@ class PoolProcess final : public Worker {
 // What the daemon does around the pool, with time and processes played.
 class PoolWorld final : public TenantHost {
  public:
-  explicit PoolWorld(std::uint32_t worker_count) {
+  explicit PoolWorld(std::uint32_t worker_count, const std::string& own_directory = {})
+      : own(own_directory) {
+    problems = own.load();
     config = default_daemon_config();
     config.pool.workers = worker_count;
     tenants = std::make_unique<Tenants>(*this, TenantPolicy::from(config), 1);
-    workers = std::make_unique<PoolWorkers>(*tenants, config);
+    workers = std::make_unique<PoolWorkers>(*tenants, config, own);
     pooled = std::make_unique<PooledTenants>(
         *this, *workers, [this](std::uint64_t files) { untold += files; },
         [this](const TenantId& id) { onboarded.push_back(id.str()); });
@@ -81,9 +84,13 @@ class PoolWorld final : public TenantHost {
   void journal(EventType type, const TenantId&, pid_t, std::uint64_t, const std::string&) override {
     ++journalled[type];
   }
-  void worker_ready(const TenantId&) override {}
+  void worker_ready(const TenantId&) override { reconcile_soon = true; }
   void worker_unavailable(const TenantId&, const Error&) override {}
   void worker_gone(const TenantId&, const DeathCause*) override { reconcile_soon = true; }
+  void rows_moved(const TenantId& worker, const RowsMoved& moved) override {
+    CHECK(workers->note_moved(worker, TenantId::parse(moved.tenant_id.view()).value(), moved));
+    reconcile_soon = true;
+  }
   void impossible(const TenantId&, const std::string& what) override { FAIL(what); }
 
   void set_workers(std::uint32_t count) {
@@ -97,6 +104,12 @@ class PoolWorld final : public TenantHost {
       return true;
     }
     const bool alarm_is_due = alarm_at != 0 && alarm_at <= now;
+    if (!moving.empty() && moves_work) {
+      const auto [worker, moved] = moving.back();
+      moving.pop_back();
+      tenants->on_rows_moved(worker, moved.header.generation, moved);
+      return true;
+    }
     if (!draining.empty() && !(starts_first && alarm_is_due)) {
       const TenantId id = *draining.begin();
       draining.erase(draining.begin());
@@ -138,6 +151,8 @@ class PoolWorld final : public TenantHost {
     pooled->apply_file(TenantId::parse(id).value(), tenant);
   }
 
+  OwnShards own;
+  std::vector<std::string> problems;  // of own shards' files
   DaemonConfig config;
   std::unique_ptr<Tenants> tenants;
   std::unique_ptr<PoolWorkers> workers;
@@ -151,6 +166,8 @@ class PoolWorld final : public TenantHost {
   std::vector<std::string> onboarded;
   std::vector<std::string> released;
   std::vector<std::string> updated;
+  std::vector<std::pair<TenantId, RowsMoved>> moving;
+  bool moves_work = true;
   std::uint64_t untold = 0;
   bool reconcile_soon = false;
   bool starts_first = false;  // a new process is quicker than the end of an old one
@@ -163,6 +180,15 @@ inline void PoolProcess::update_tenant(const TenantSettings& settings) {
 }
 inline void PoolProcess::release_tenant(const TenantId& tenant, DrainReason) {
   world_.released.push_back(tenant.str());
+}
+inline void PoolProcess::move_rows(const TenantId& tenant, std::uint32_t from, std::uint32_t to) {
+  CHECK(shards_.has(from));
+  CHECK(shards_.has(to));
+  auto moved = make_link_message<RowsMoved>(generation_);
+  (void)moved.tenant_id.assign(tenant.view());
+  moved.to = to;
+  moved.done = 1;
+  world_.moving.emplace_back(id_, moved);
 }
 
 }  // namespace tenantd::test

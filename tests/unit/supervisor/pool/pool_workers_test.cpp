@@ -124,6 +124,58 @@ TEST_CASE("any order of changes, deaths and drains ends with everybody's share")
   }
 }
 
+TEST_CASE(
+    "any order of accusations, acquittals, moves and deaths ends with everybody in its shard") {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    CAPTURE(seed);
+    std::mt19937 engine(static_cast<std::uint32_t>(seed));
+    const auto random = [&engine] { return static_cast<std::uint32_t>(engine()); };
+    PoolWorld world(1 + random() % 4);
+    std::vector<TenantId> tenants;
+    for (int i = 0; i < 8; ++i) {
+      tenants.push_back(TenantId::parse("t" + std::to_string(i)).value());
+      world.add(tenants.back().str());
+    }
+    world.workers->all_files_read();
+    for (int i = 0; i < 120; ++i) {
+      const TenantId& tenant = tenants[random() % tenants.size()];
+      if (random() % 20 == 0) world.set_workers(1 + random() % 4);
+      if (random() % 15 == 0) (void)world.pooled->acquit(tenant);
+      if (random() % 6 == 0) {
+        const TenantId worker = world.workers->worker_of(tenant);
+        Worker* const holder = world.workers->holder_of(tenant);
+        if (holder != nullptr && world.processes.contains(worker) &&
+            world.processes.at(worker) == holder) {
+          world.draining.erase(worker);
+          world.crash(worker);
+          world.pooled->accuse(tenant, worker, "signal 11");
+          world.now += 40'000;
+        }
+      }
+      world.starts_first = random() % 2 == 0;
+      world.moves_work = random() % 3 != 0;
+      (void)world.step();
+    }
+    world.moves_work = true;
+    world.now += 40'000;
+    world.settle();
+    const std::uint32_t workers = world.config.pool.workers;
+    std::vector<ShardSet> expected = plan_shards(world.config.pool.shards, workers);
+    expected.emplace_back();
+    for (const auto& [tenant, own] : world.own.all()) {
+      CHECK(own.moved);
+      const bool accused = world.pooled->find(tenant)->deaths > 0;
+      expected[accused ? workers : worker_of_shard(own.shard, workers)].add(own.shard);
+    }
+    for (std::uint32_t i = 0; i <= workers; ++i) {
+      CAPTURE(i);
+      const TenantId id = i == workers ? probation_worker_id() : pool_worker_id(i);
+      CHECK(world.processes.contains(id) == !expected[i].empty());
+      if (world.processes.contains(id)) CHECK(world.processes.at(id)->shards() == expected[i]);
+    }
+  }
+}
+
 TEST_CASE("nothing is lost as the number of workers goes from 1 to 3 to 2") {
   std::string state = "/tmp/tenantd-pool-XXXXXX";
   REQUIRE(::mkdtemp(state.data()) != nullptr);

@@ -27,7 +27,8 @@ struct Pool {
   std::optional<WorkerProcess> worker;
 
   explicit Pool(LaunchSpec with = pool_spec()) : spec(with) {
-    for (std::uint32_t shard = 0; shard < shards; ++shard) {
+    for (std::uint32_t shard = 0; shard < max_shards; ++shard) {
+      if (!spec.shards.has(shard)) continue;
       REQUIRE(::mkdir((directory.path() + '/' + shard_directory_name(shard)).c_str(), 0700) == 0);
     }
     restart();
@@ -133,6 +134,53 @@ TEST_CASE("who is attached, and to what, is the supervisor's word within the wor
   CHECK(refusal(pool.worker->attach(mine)) == ErrorCode::internal);  // no settings came before
   RawClient client = pool.client(mine, Transport::stream);
   CHECK(routed(client, 1, "anything") == "human");
+}
+
+TEST_CASE("a tenant's rows move to its own shard while the worker serves the others") {
+  constexpr std::uint32_t own = shards + 5;
+  LaunchSpec spec = pool_spec();
+  spec.shards.add(own);
+  Pool pool(spec);
+  {
+    RawClient client = pool.client("acme", Transport::stream);
+    REQUIRE(client.call(1, put_route("one", {"alpha beta"})).type() == MessageType::routes_edited);
+  }
+  auto order = make_link_message<MoveRows>(spec.generation);
+  REQUIRE(order.tenant_id.assign("acme"));
+  order.from = shard_of("acme", shards);
+  order.to = own;
+  pool.worker->link.send(order);
+  const auto early = pool.worker->link.await<RowsMoved>();
+  REQUIRE(early);
+  CHECK(early->done == 0);  // it was open
+  pool.restart();
+  RawClient bystander = pool.client("globex", Transport::ring);
+  for (int i = 0; i < 2; ++i) {  // the second time there is nothing left to do
+    pool.worker->link.send(order);
+    const auto moved = pool.worker->link.await<RowsMoved>();
+    REQUIRE(moved);
+    CHECK(moved->done == 1);
+    CHECK(moved->to == own);
+    CHECK(moved->tenant_id.view() == "acme");
+  }
+  CHECK(routed(bystander, 1, "alpha beta") == "human");
+  TenantSettings settings = Pool::settings_of("acme");
+  settings.own_shard = own;
+  pool.announce(settings);
+  RawClient client(pool.worker->attach("acme"));
+  REQUIRE(client.choose(Transport::stream));
+  CHECK(routed(client, 1, "alpha beta") == "one");
+  // Nobody takes it for a tenant without routes where its rows were.
+  pool.restart();
+  RawClient lost = pool.client("acme", Transport::stream);
+  CHECK(lost.call(1, ask("alpha beta")).type() == MessageType::error);
+  // A shard that is not this worker's, and one that can be nobody's own.
+  for (const std::uint32_t wrong : {own + 1, 1U}) {
+    settings.own_shard = wrong;
+    REQUIRE(settings.tenant_id.assign("initech"));
+    pool.announce(settings);
+    CHECK(refusal(pool.worker->attach("initech")) == ErrorCode::permission_denied);
+  }
 }
 
 TEST_CASE("a tenant whose file is gone is told so and comes back with what it had") {

@@ -233,7 +233,7 @@ TEST_CASE("a database of the schema without rules is brought up to date and keep
           "ALTER TABLE routes DROP COLUMN priority; ALTER TABLE routes DROP COLUMN aggregation;"
           "ALTER TABLE routes DROP COLUMN margin; ALTER TABLE routes DROP COLUMN version;"
           "DROP TABLE route_images; ALTER TABLE tenants DROP COLUMN bytes;"
-          "DROP TABLE executions; DROP TABLE deletions;"
+          "DROP TABLE executions; DROP TABLE deletions; DROP TABLE moves;"
           "ALTER TABLE tenants DROP COLUMN executions; ALTER TABLE tenants DROP COLUMN executed;"
           "ALTER TABLE tenants DROP COLUMN retention_days;"
           "ALTER TABLE tenants DROP COLUMN max_executions;"
