@@ -123,7 +123,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Tenants tenants(host, policy, 1);
   host.tenants = &tenants;
   const DaemonConfig config = default_daemon_config();
-  PoolWorkers pool_workers(tenants, config);
+  OwnShards own_shards;
+  PoolWorkers pool_workers(tenants, config, own_shards);
   PooledTenants pooled(
       host, pool_workers, [](std::uint64_t) {}, [](const TenantId&) {});
   populate(tenants, pooled);

@@ -28,6 +28,10 @@ struct Events final : WorkerEvents {
     check(generation);
     if (!status.store_reason.valid()) std::abort();
   }
+  void on_rows_moved(const TenantId&, std::uint64_t generation, const RowsMoved& moved) override {
+    check(generation);
+    if (!moved.tenant_id.valid() || !moved.reason.valid() || moved.done > 1) std::abort();
+  }
   void on_misbehaved(const TenantId&, std::uint64_t generation, const std::string&) override {
     check(generation);
   }

@@ -30,6 +30,12 @@ LinkEvents events(int& lost) {
   out.on_settings = [](const Settings& settings) {
     require(settings.header.size == sizeof settings);
   };
+  out.on_release = [](const ReleaseTenant& release) {
+    require(release.header.kind == LinkKind::release_tenant);
+  };
+  out.on_move_rows = [](const MoveRows& order) {
+    require(order.header.kind == LinkKind::move_rows);
+  };
   out.on_drain = [](const Drain& drain) { require(drain.header.kind == LinkKind::drain); };
   out.on_log_pipe = [](UniqueFd) {};
   out.on_status_request = [] {};

@@ -58,6 +58,7 @@ class SweepProcess final : public Worker {
   }
   void update_tenant(const TenantSettings&) override {}
   void release_tenant(const TenantId&, DrainReason) override {}
+  void move_rows(const TenantId&, std::uint32_t, std::uint32_t) override {}
 
  private:
   std::uint64_t generation_;
@@ -150,6 +151,7 @@ class SweepWorld final : public TenantHost {
   void worker_ready(const TenantId&) override {}
   void worker_unavailable(const TenantId&, const Error&) override {}
   void worker_gone(const TenantId&, const DeathCause*) override {}
+  void rows_moved(const TenantId&, const RowsMoved&) override {}
   void impossible(const TenantId&, const std::string& what) override { FAIL(what); }
 
   std::uint64_t sweep_takes_ms = 20'000;
