@@ -105,6 +105,14 @@ class CrashTest(DaemonTest):
         routes = self.pool.ctl("routes", "list", "poison").stdout
         self.assertIn("slow-40", routes)
 
+        # The verifier plants its rows in that shard and meets nobody's.
+        for tenant in ("poison", "bystander"):
+            report = self.pool.ctl("verify", tenant, "--check", "database", as_json=True)
+            self.assertEqual(report["failures"], [])
+            rows = {p["probe"]: p["outcome"] for p in report["probes"]
+                    if p["probe"].startswith("database.row")}
+            self.assertEqual(set(rows.values()), {"passed"}, rows)
+
         bystanders_worker = self.pool.tenant("bystander")["pid"]
         answers = self.crash_while_poison_runs("tenantd-pool-probation")
         self.assertNotEqual(answers["poison"].returncode, 0)
