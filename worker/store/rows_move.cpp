@@ -30,7 +30,7 @@ constexpr std::size_t next_texts = 7;     // those behind a key
 constexpr std::size_t insert_texts = 14;  // a row
 constexpr std::size_t select_move = 21;
 constexpr std::size_t put_move = 22;
-constexpr std::array<std::string_view, 23> texts{
+constexpr std::array<std::string_view, 23> move_texts{
     "SELECT * FROM tenants WHERE tenant_id = ?1 LIMIT ?2",
     "SELECT * FROM routes WHERE tenant_id = ?1 ORDER BY route_id LIMIT ?2",
     "SELECT * FROM utterances WHERE tenant_id = ?1 ORDER BY route_id, ordinal LIMIT ?2",
@@ -65,7 +65,7 @@ struct Mark {
 };
 
 Result<std::optional<Mark>> mark_of(std::string_view tenant, Database& database) {
-  Result<Statement> select = database.prepare(texts[select_move]);
+  Result<Statement> select = database.prepare(move_texts[select_move]);
   if (!select) return fail(select.error());
   select->bind(1, tenant);
   const Result<bool> row = select->step();
@@ -77,7 +77,7 @@ Result<std::optional<Mark>> mark_of(std::string_view tenant, Database& database)
 
 Status put_mark(std::string_view tenant, Database& database, MoveState state,
                 std::uint32_t other_shard) {
-  Result<Statement> put = database.prepare(texts[put_move]);
+  Result<Statement> put = database.prepare(move_texts[put_move]);
   if (!put) return fail(put.error());
   put->bind(1, tenant);
   put->bind(2, std::int64_t{other_shard});
@@ -112,7 +112,7 @@ std::size_t take_row(const Statement& row, std::string_view columns, Statement& 
 
 }  // namespace
 
-std::span<const std::string_view> rows_move_statement_texts() noexcept { return texts; }
+std::span<const std::string_view> rows_move_statement_texts() noexcept { return move_texts; }
 
 Status check_not_moving(const ExecutionContext& context, StoreFile& file) {
   const auto mark = mark_of(context.tenant().view(), file.database());
@@ -177,9 +177,9 @@ Status RowsMove::copy() {
   {  // statements end before the transaction does
     const MovedTable& table = moved_tables[table_];
     Result<Statement> rows =
-        from_.file->database().prepare(texts[(any_ ? next_texts : first_texts) + table_]);
+        from_.file->database().prepare(move_texts[(any_ ? next_texts : first_texts) + table_]);
     if (!rows) return fail(rows.error());
-    Result<Statement> insert = to_.file->database().prepare(texts[insert_texts + table_]);
+    Result<Statement> insert = to_.file->database().prepare(move_texts[insert_texts + table_]);
     if (!insert) return fail(insert.error());
     rows->bind(1, tenant_.view());
     rows->bind(2, step_rows);
