@@ -6,6 +6,7 @@
 #include "worker/encoder/hash_encoder.h"
 #include "worker/encoder/unicode.h"
 #include "worker/router/dot.h"
+#include "worker/router/kernels/kernels.h"
 #include "worker/router/rule_index.h"
 
 namespace tenantd {
@@ -69,12 +70,15 @@ Status validate_vector(std::span<const float> vector, std::uint32_t dimension) {
                                                 " floats, this tenant's have " +
                                                 std::to_string(dimension));
   }
-  const double squares = sum_of_squares(vector);
-  if (!std::isfinite(squares)) {
+  // NaN and infinity are the largest of all: without their sign, floats have the order of their
+  // bits.
+  const float largest = best_kernels().largest_magnitude(vector.data(), vector.size());
+  if (!std::isfinite(largest)) {
     return fail(ErrorCode::invalid_vector, "the embedding holds NaN or infinity");
   }
-  // Below this the direction is noise of denormal floats.
-  if (squares < 1e-30) return fail(ErrorCode::invalid_vector, "the embedding has zero length");
+  // Below this the direction is noise of denormal floats. One float is mostly enough to know.
+  const bool long_enough = largest > 1e-15F || sum_of_squares(vector) >= 1e-30;
+  if (!long_enough) return fail(ErrorCode::invalid_vector, "the embedding has zero length");
   return {};
 }
 

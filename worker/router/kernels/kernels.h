@@ -69,7 +69,8 @@ struct SplitSums {
 // Codes of up to scan_block floats: value · steps, rounded, within ±16,256. Values are finite.
 using SplitKernel = SplitSums (*)(const float* values, std::size_t count, float steps,
                                   const SplitCodes& out);
-// Of finite values; 0 for none.
+// Without their sign, by the order of their bits: NaN if there is one, or else infinity; 0 for
+// none.
 using MagnitudeKernel = float (*)(const float* values, std::size_t count);
 
 struct Kernels {

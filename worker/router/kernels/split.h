@@ -16,7 +16,7 @@ namespace tenantd {
 
 inline constexpr std::int32_t query_steps = 16'256;  // 127 · 128
 
-// Finite floats without their sign have the order of their bits.
+// Without their sign, floats have the order of their bits; infinity and then NaN come last.
 [[gnu::always_inline]] inline float largest_magnitude_of(const float* values, std::size_t count) {
   std::int32_t largest = 0;
   for (std::size_t j = 0; j < count; ++j) {
