@@ -109,8 +109,8 @@ class CrashTest(DaemonTest):
         for tenant in ("poison", "bystander"):
             report = self.pool.ctl("verify", tenant, "--check", "database", as_json=True)
             self.assertEqual(report["failures"], [])
-            rows = {p["probe"]: p["outcome"] for p in report["probes"]
-                    if p["probe"].startswith("database.row")}
+            rows = {p["name"]: p["outcome"] for p in report["probes"]
+                    if p["name"].startswith("database.row")}
             self.assertEqual(set(rows.values()), {"passed"}, rows)
 
         bystanders_worker = self.pool.tenant("bystander")["pid"]
