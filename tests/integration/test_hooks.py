@@ -8,7 +8,8 @@ from harness import IS_ROOT, process_alive, wait_until
 from platinum import PlatinumTest, offer_hooks, platinum_toml
 
 HOOKS = 'program = "example"\non_start = "begin"\non_stop = "end"'
-TELL = 'env -u PWD -u _ -u SHLVL | sort | tr "\\n" " " >>{told}\necho "$*" >>{told}\n'
+# One line in one write: hooks of several tenants run at once.
+TELL = 'line="$(env -u PWD -u _ -u SHLVL | sort | tr "\\n" " ")$*"\necho "$line" >>{told}\n'
 
 
 @unittest.skipUnless(IS_ROOT, "programs of the host's owner are root's")
