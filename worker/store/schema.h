@@ -22,7 +22,7 @@ inline constexpr std::int64_t schema_application_id = 0x746E7464;
 // internal, naming the table or index; store_degraded. Blocking.
 [[nodiscard]] Status lint_schema(Database& database);
 
-// Blocking. Runs the missing migrations, each in a transaction. Errors: store_degraded (another
+// Blocking. Runs the missing migrations, all in one transaction. Errors: store_degraded (another
 // program's database, corrupt, full), unsupported (the schema is newer than this program).
 [[nodiscard]] Status migrate(Database& database);
 
