@@ -20,6 +20,8 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Isolation
 
 // One bit an IsolationCheck.
 using CheckMask = std::uint32_t;
+// How the ids of the tenants begin that a verification plants in a shard: no file can have them.
+inline constexpr std::string_view planted_id_prefix = "tenantd-verify-";
 inline constexpr CheckMask all_checks =
     (CheckMask{1} << static_cast<std::uint32_t>(IsolationCheck::count)) - 1;
 [[nodiscard]] constexpr CheckMask mask_of(IsolationCheck check) noexcept {

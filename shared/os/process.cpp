@@ -1,5 +1,6 @@
 #include "shared/os/process.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -9,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 
 namespace tenantd {
 
@@ -65,6 +67,20 @@ Result<std::string> read_small_file(const std::string& path) {
   }
   text.resize(size);
   return text;
+}
+
+std::vector<std::string> names_in(const std::string& directory) {
+  struct CloseDirectory {
+    void operator()(DIR* open) const noexcept { (void)::closedir(open); }
+  };
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, CloseDirectory> entries(::opendir(directory.c_str()));
+  if (!entries) return names;
+  while (const dirent* const entry = ::readdir(entries.get())) {
+    const std::string_view name(entry->d_name);
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  return names;
 }
 
 Status write_existing_file(const std::string& path, std::string_view text) {

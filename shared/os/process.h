@@ -22,6 +22,8 @@ namespace tenantd {
 [[nodiscard]] Result<std::uint64_t> process_start_ticks(pid_t pid);
 // The whole of a small file (≤ 64 KiB), as proc and sysfs have them.
 [[nodiscard]] Result<std::string> read_small_file(const std::string& path);
+// Names right below a directory but for "." and "..", in no order; none if it is not there.
+[[nodiscard]] std::vector<std::string> names_in(const std::string& directory);
 // Writes to an existing file with one write(2), as cgroup and proc files demand.
 [[nodiscard]] Status write_existing_file(const std::string& path, std::string_view text);
 // Replaces `path` with `text` by writing "<path>.tmp" with `mode`, fsync only if `durable`, and

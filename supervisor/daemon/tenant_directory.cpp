@@ -2,10 +2,10 @@
 
 #include <unistd.h>
 
-#include <filesystem>
 #include <utility>
 
 #include "shared/base/clock.h"
+#include "shared/os/process.h"
 #include "supervisor/config/reserved_id.h"
 #include "supervisor/config/secure_file.h"
 #include "supervisor/config/tenant_file_name.h"
@@ -18,17 +18,6 @@ std::string summary(const std::vector<Error>& errors) {
   std::string text = errors.front().describe();
   if (errors.size() > 1) text += " (and " + std::to_string(errors.size() - 1) + " more)";
   return text;
-}
-
-// None if the directory is not there.
-std::unordered_set<std::string> names_in(const std::string& directory) {
-  std::unordered_set<std::string> names;
-  std::error_code failed;
-  for (std::filesystem::directory_iterator entry(directory, failed), end; !failed && entry != end;
-       entry.increment(failed)) {
-    names.insert(entry->path().filename().string());
-  }
-  return names;
 }
 
 }  // namespace
@@ -120,8 +109,10 @@ void TenantDirectory::reject(const TenantId& id, const std::string& why) {
 bool TenantDirectory::has_own_data(const TenantId& id) {
   if (!first_scan_done_) {
     if (!data_at_start_) {
-      data_at_start_ = names_in(config_.state_dir + "/tenants");
-      data_at_start_->merge(names_in(placed_path(config_.state_dir)));
+      data_at_start_.emplace();
+      for (const auto& place : {config_.state_dir + "/tenants", placed_path(config_.state_dir)}) {
+        for (std::string& name : names_in(place)) data_at_start_->insert(std::move(name));
+      }
     }
     return data_at_start_->contains(id.str());
   }

@@ -1,17 +1,16 @@
 #include "supervisor/launch/pool_directory.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
-#include <memory>
 #include <optional>
 #include <vector>
 
 #include "shared/os/fd.h"
+#include "shared/os/process.h"
 #include "supervisor/launch/data_place.h"
 #include "supervisor/launch/owned_directory.h"
 
@@ -30,21 +29,6 @@ std::optional<std::uint32_t> number_of(std::string_view text) {
   return number;
 }
 
-// Names right below `path`; none if it is not there.
-std::vector<std::string> names_below(const std::string& path) {
-  struct CloseDirectory {
-    void operator()(DIR* directory) const noexcept { (void)::closedir(directory); }
-  };
-  std::vector<std::string> names;
-  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
-  if (!directory) return names;
-  while (const dirent* const entry = ::readdir(directory.get())) {
-    const std::string_view name(entry->d_name);
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  return names;
-}
-
 bool is_shard_name(const std::string& name) {
   const auto number = number_of(name);
   return number && *number < max_shards && name == shard_directory_name(*number);
@@ -56,7 +40,7 @@ struct Marker {
 };
 
 std::optional<Marker> find_marker(const std::string& pool) {
-  for (const std::string& name : names_below(pool)) {
+  for (const std::string& name : names_in(pool)) {
     if (!name.starts_with(marker_prefix)) continue;
     // One that is not whole yet (make_owned) has another name.
     const auto count = number_of(std::string_view(name).substr(marker_prefix.size()));
@@ -129,7 +113,7 @@ Status move_shard(const std::string& from, const std::string& to) {
 std::vector<std::string> find_shard(const std::string& pool, const std::string& own,
                                     const std::string& name) {
   std::vector<std::string> found;
-  for (const std::string& place : names_below(pool)) {
+  for (const std::string& place : names_in(pool)) {
     std::string path = pool;
     path.append("/").append(place).append("/").append(name);
     if (place != own && exists(path)) found.push_back(std::move(path));
@@ -175,8 +159,8 @@ Status check_shard_count(const std::string& state_dir, std::uint32_t shard_count
 ShardSet shards_on_disk(const std::string& state_dir) {
   ShardSet found;
   const std::string pool = pool_path(state_dir);
-  for (const std::string& place : names_below(pool)) {
-    for (const std::string& name : names_below(pool + '/' + place)) {
+  for (const std::string& place : names_in(pool)) {
+    for (const std::string& name : names_in(pool + '/' + place)) {
       if (is_shard_name(name)) found.add(*number_of(name));
     }
   }
@@ -194,7 +178,7 @@ Result<uid_t> prepare_pool_directory(const std::string& state_dir, const TenantI
   Status done = make_parent(parked, 0700);
   if (done) done = prepare_owned(own, *uid, uids);
   // First out with what is not its own any more: a worker sees its own shards only.
-  for (const std::string& name : names_below(own)) {
+  for (const std::string& name : names_in(own)) {
     if (!done) break;
     if (is_shard_name(name) && !shards.has(*number_of(name))) {
       std::string to = parked;

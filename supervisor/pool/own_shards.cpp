@@ -1,6 +1,5 @@
 #include "supervisor/pool/own_shards.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,7 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -80,15 +78,9 @@ std::optional<OwnShard> decode(std::string_view text) {
   return one;
 }
 
-std::vector<std::string> names_in(const std::string& path) {
-  struct CloseDirectory {
-    void operator()(DIR* directory) const noexcept { (void)::closedir(directory); }
-  };
-  std::vector<std::string> names;
-  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
-  while (const dirent* const entry = directory ? ::readdir(directory.get()) : nullptr) {
-    if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
-  }
+std::vector<std::string> files_in(const std::string& directory) {
+  std::vector<std::string> names = names_in(directory);
+  std::erase_if(names, [](const std::string& name) { return name.front() == '.'; });
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -105,7 +97,7 @@ std::vector<std::string> OwnShards::load() {
   std::vector<std::string> problems;
   if (directory_.empty()) return problems;
   ShardSet seen;
-  for (const std::string& file : names_in(directory_)) {
+  for (const std::string& file : files_in(directory_)) {
     std::string path = directory_;
     path.append("/").append(file);
     if (file.ends_with(".tmp") && parse_name(std::string_view(file).substr(0, file.size() - 4))) {

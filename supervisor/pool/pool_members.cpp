@@ -5,10 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
-#include <system_error>
 
 #include "shared/os/fd.h"
+#include "shared/os/process.h"
 
 namespace tenantd {
 
@@ -37,11 +36,8 @@ bool PoolMembers::has(const TenantId& tenant) const {
 
 std::vector<TenantId> PoolMembers::all() const {
   std::vector<TenantId> tenants;
-  std::error_code failed;
-  for (std::filesystem::directory_iterator entry(directory_, failed), end; !failed && entry != end;
-       entry.increment(failed)) {
-    const auto id = TenantId::parse(entry->path().filename().string());
-    if (id) tenants.push_back(*id);
+  for (const std::string& name : names_in(directory_)) {
+    if (const auto id = TenantId::parse(name)) tenants.push_back(*id);
   }
   return tenants;
 }

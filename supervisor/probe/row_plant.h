@@ -34,9 +34,11 @@ inline Verdict untold(std::string why) { return {RowVerdict::untold, std::move(w
 
 // The worker counts a tenant's rows as it reads them: too many, or too few, are nobody's lack of
 // room, but rows that are taken for another's.
-inline bool is_mixed(const Verdict& verdict) {
-  return verdict.verdict == RowVerdict::refused &&
-         verdict.text.find("the database is corrupt") != std::string::npos;
+inline Verdict judge_mixed(Verdict verdict) {
+  const bool mixed = verdict.verdict == RowVerdict::refused &&
+                     verdict.text.find("the database is corrupt") != std::string::npos;
+  if (!mixed) return verdict;
+  return {RowVerdict::broken, "what is stored of it is not what it has: " + verdict.text};
 }
 
 inline std::string counted(std::size_t number, const char* what) {

@@ -27,11 +27,8 @@ class RowScript : private RowPlant {
         {RowProbe::error_texts, &RowScript::read_errors},
     }};
     for (const auto& [probe, step] : steps) {
-      const Verdict one = ready.verdict == RowVerdict::held ? (this->*step)() : ready;
-      if (probe == RowProbe::rows_listed && is_mixed(one)) {
-        tell(probe, RowVerdict::broken, "what is stored of it is not what it has: " + one.text);
-        continue;
-      }
+      Verdict one = ready.verdict == RowVerdict::held ? (this->*step)() : ready;
+      if (probe == RowProbe::rows_listed) one = judge_mixed(std::move(one));
       tell(probe, one.verdict, one.text);
     }
   }
@@ -42,8 +39,7 @@ class RowScript : private RowPlant {
     for (Conversation* const peer : {&intruder_, &owner_}) {
       if (Status opened = peer->open(); !opened) listed = stored = untold(opened.error());
     }
-    if (is_mixed(listed))
-      listed = broken("what is stored of it is not what it has: " + listed.text);
+    listed = judge_mixed(std::move(listed));
     if (listed.verdict == RowVerdict::held) listed = list();
     if (stored.verdict == RowVerdict::held) stored = owner_has_all();
     // It was stored a moment ago: that it cannot be read now is no lack of room.

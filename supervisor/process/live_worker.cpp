@@ -205,18 +205,24 @@ Status LiveWorker::attach_tenant(const TenantSettings& settings, Attach attach, 
   return this->attach(attach, std::move(socket));
 }
 
+// Without a link it is told nothing: it learns what counts when it registers.
+template <class T>
+void LiveWorker::tell(const T& message) {
+  if (process_->linked() && !process_->send(message)) misbehaved("it does not read its link");
+}
+
 // A sleeping worker's tenants learn it with their next attachment.
 void LiveWorker::update_tenant(const TenantSettings& settings) {
   auto message = make_link_message<Settings>(record_.generation);
   message.settings = settings;
-  if (process_->linked() && !process_->send(message)) misbehaved("it does not read its link");
+  tell(message);
 }
 
 void LiveWorker::release_tenant(const TenantId& tenant, DrainReason reason) {
   auto message = make_link_message<ReleaseTenant>(record_.generation);
   message.reason = reason;
   (void)message.tenant_id.assign(tenant.view());  // a TenantId fits
-  if (process_->linked() && !process_->send(message)) misbehaved("it does not read its link");
+  tell(message);
 }
 
 void LiveWorker::move_rows(const TenantId& tenant, std::uint32_t from, std::uint32_t to) {
@@ -224,7 +230,7 @@ void LiveWorker::move_rows(const TenantId& tenant, std::uint32_t from, std::uint
   (void)message.tenant_id.assign(tenant.view());  // a TenantId fits
   message.from = from;
   message.to = to;
-  if (process_->linked() && !process_->send(message)) misbehaved("it does not read its link");
+  tell(message);
 }
 
 void LiveWorker::update_settings(const TenantSettings& settings) {

@@ -84,6 +84,8 @@ class LiveWorker final : public Worker {
   void on_message(std::span<const std::byte> packet);
   void on_confinement(const ConfinementReport& report);
   void on_died(DeathCause cause);
+  template <class T>
+  void tell(const T& message);
   void misbehaved(const std::string& how);
 
   const WorkerServices& services_;

@@ -20,8 +20,9 @@ constexpr std::uint64_t first_attachment = 1ULL << 63U;
 }  // namespace
 
 TenantId row_tenant_id(RowSide side, std::uint32_t shard, std::uint32_t shard_count) {
-  std::string name(reserved_id_prefix);
-  name += side == RowSide::intruder ? "verify-a-" : "verify-b-";
+  static_assert(planted_id_prefix.starts_with(reserved_id_prefix));
+  std::string name(planted_id_prefix);
+  name += side == RowSide::intruder ? "a-" : "b-";
   if (shard >= shard_count) {  // some tenant's own: theirs, too, by the supervisor's word
     return TenantId::parse(name + "own-" + std::to_string(shard)).value();
   }

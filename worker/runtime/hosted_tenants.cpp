@@ -5,15 +5,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "shared/contract/verification.h"
 #include "worker/router/validate.h"
 #include "worker/store/route_editor.h"
 #include "worker/store/tenant_rows.h"
 
 namespace tenantd {
 namespace {
-
-// As the supervisor names those that its verifier plants (row_tenants.h).
-constexpr std::string_view planted_prefix = "tenantd-verify-";
 
 // One tenant's part of what all may hold.
 constexpr std::uint64_t tenant_share = 2;
@@ -268,7 +266,7 @@ void HostedTenants::close_if_idle(Rooms::iterator place) {
     return;
   }
   forget_held(room);
-  const bool planted = tenant.context().tenant().view().starts_with(planted_prefix);
+  const bool planted = tenant.context().tenant().view().starts_with(planted_id_prefix);
   if (planted && room.reason == GoawayReason::removed) delete_rows(room.tenant);
   const WorkerCounters& counters = tenant.services().counters;
   past_.requests += counters.requests;
