@@ -11,6 +11,7 @@ import unittest
 
 from harness import SAMPLE_ROUTES, DaemonTest, wait_until
 from test_pool import standard
+from test_verify_pool import planted_rows
 
 PTRACE_POKEUSER, PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 6, 17, 0x4206, 0x4207
 ORIG_RAX, RIP = 15 * 8, 16 * 8  # in struct user of <sys/user.h>
@@ -127,6 +128,8 @@ class CrashTest(DaemonTest):
         self.assertEqual(answer["best"]["route"], "billing")
         wait_until(lambda: "tenantd-pool-probation" not in self.pool.tenants(), "no probation left")
         self.assertEqual(self.pool.tenant("poison")["worker_id"], "tenantd-pool-0")
+        self.pool.stop()
+        self.assertEqual(set(planted_rows(self.pool).values()), {0})
 
     def test_the_next_supervisor_knows_who_is_on_probation_and_who_is_quarantined(self):
         def next_supervisor():

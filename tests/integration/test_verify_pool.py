@@ -18,6 +18,20 @@ PLANTED = {"database.rows_listed", "database.rows_read", "database.rows_routed",
            "database.rows_removed", "database.error_texts", "cache.other_entry", "cache.other_statistics"}
 
 
+def planted_rows(daemon):
+    """What tenantd's own tenants have in the shards; only while no worker holds them."""
+    found = dict.fromkeys(("tenants", "routes", "utterances", "staged_vectors", "route_images", "executions",
+                           "deletions"), 0)
+    for path in (daemon.state_dir / "pool").glob("*/*/routes.db"):
+        if path.stat().st_size == 0:
+            continue
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            for table in found:
+                query = f"SELECT count(*) FROM {table} WHERE tenant_id LIKE 'tenantd-%'"
+                found[table] += database.execute(query).fetchone()[0]
+    return found
+
+
 @unittest.skipUnless(IS_ROOT, "only root can give tenants uids of their own")
 class VerifyPoolTest(DaemonTest):
     def pool(self, workers=1, tenants=("acme",), start="eager", verify="on_start = false"):
@@ -127,19 +141,6 @@ class VerifyPoolTest(DaemonTest):
         told = lambda: re.findall(r"tenant=flood-\d+[ :].*isolation verified: onboarding: ", daemon.log())
         wait_until(lambda: len(told()) >= 2, "those that waited", 60)
 
-    def stored(self, daemon):
-        """What tenantd's own tenants have in the shards; only while no worker holds them."""
-        found = dict.fromkeys(("tenants", "routes", "utterances", "staged_vectors", "route_images", "executions",
-                               "deletions"), 0)
-        for path in (daemon.state_dir / "pool").glob("*/*/routes.db"):
-            if path.stat().st_size == 0:
-                continue
-            with contextlib.closing(sqlite3.connect(path)) as database:
-                for table in found:
-                    query = f"SELECT count(*) FROM {table} WHERE tenant_id LIKE 'tenantd-%'"
-                    found[table] += database.execute(query).fetchone()[0]
-        return found
-
     def test_what_was_planted_is_removed_and_the_tenants_own_stays(self):
         daemon = self.pool()
         daemon.add_routes("acme", SAMPLE_ROUTES)
@@ -152,7 +153,7 @@ class VerifyPoolTest(DaemonTest):
         self.assertGreater(counted["last_verification_ms"], 0)
         self.assertIn("isolation: 1 verifications, 0 failed", daemon.ctl("status").stdout)
         self.assertEqual(daemon.stop(), 0)
-        self.assertEqual(set(self.stored(daemon).values()), {0})
+        self.assertEqual(set(planted_rows(daemon).values()), {0})
 
     def test_what_an_interrupted_run_left_is_removed_by_the_next_one(self):
         daemon = self.pool()
@@ -170,7 +171,7 @@ class VerifyPoolTest(DaemonTest):
         daemon.wait_state("tenantd-pool-0", "running")
         self.verify(daemon, "acme")
         self.assertEqual(daemon.stop(), 0)
-        self.assertEqual(set(self.stored(daemon).values()), {0})
+        self.assertEqual(set(planted_rows(daemon).values()), {0})
 
     def test_files_that_others_could_reach_are_found(self):
         daemon = self.pool()

@@ -267,7 +267,7 @@ void HostedTenants::close_if_idle(Rooms::iterator place) {
   }
   forget_held(room);
   const bool planted = tenant.context().tenant().view().starts_with(planted_id_prefix);
-  if (planted && room.reason == GoawayReason::removed) delete_rows(room.tenant);
+  if (planted && room.reason == GoawayReason::removed) delete_rows(room);
   const WorkerCounters& counters = tenant.services().counters;
   past_.requests += counters.requests;
   past_.errors += counters.errors;
@@ -282,11 +282,13 @@ void HostedTenants::close_if_idle(Rooms::iterator place) {
 
 // Behind all its edits, and before it could be opened again. What fails is done by the next
 // verification of the shard.
-void HostedTenants::delete_rows(const std::shared_ptr<HostedTenant>& tenant) {
+void HostedTenants::delete_rows(const Room& room) {
+  const std::shared_ptr<HostedTenant> tenant = room.tenant;
+  const auto shard = shard_for(tenant->context().tenant(), room.settings);
+  if (!shard) return;
   const Status submitted =
-      shared_.edits.submit(tenant.get(), [this, tenant]() -> EditThread::Completion {
-        const std::string_view id = tenant->context().tenant().view();
-        const auto file = files_.find(shard_of(id, spec_.shard_count));
+      shared_.edits.submit(tenant.get(), [this, tenant, shard]() -> EditThread::Completion {
+        const auto file = files_.find(*shard);
         Result<bool> deleted = false;
         if (file != files_.end() && file->second != nullptr) {
           deleted = delete_tenant_rows(tenant->context(), *file->second);

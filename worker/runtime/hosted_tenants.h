@@ -80,7 +80,7 @@ class HostedTenants {
   void finish_opening(const std::shared_ptr<HostedTenant>& tenant, Result<TenantData> data);
   void close(Room& room, GoawayReason reason);
   void close_if_idle(Rooms::iterator place);
-  void delete_rows(const std::shared_ptr<HostedTenant>& tenant);
+  void delete_rows(const Room& room);
   void note_held(Room& room);
   void forget_held(Room& room);
   void tell_largest();
